@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,17 @@ from hyperspace_core.capture.code_fingerprint import components_section
 from hyperspace_core.capture.snapshot import ProjectCode, SourceChanged, project_code
 from hyperspace_core.config.complete import LIMIT, check_seed, choose_seed, without_seed
 from hyperspace_core.config.grid import grid_size, iter_grid
-from hyperspace_core.config.tree import MAX_DEPTH, Tree, is_whole_number, merge, shown, too_deep, unwrapped
+from hyperspace_core.config.signature import class_name, plain_config
+from hyperspace_core.config.tree import (
+    MAX_DEPTH,
+    Tree,
+    is_whole_number,
+    merge,
+    shown,
+    too_deep,
+    unwrapped,
+    without_unquoted,
+)
 from hyperspace_core.errors import ConfigError, UsageError, did_you_mean, error_line
 from hyperspace_core.execution.code import GIT, PINNED
 from hyperspace_core.execution.identity import user_at_host
@@ -95,12 +104,12 @@ def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, w
 
     Raises `ConfigError` with every problem of the config.
     """
-    written = _as_tree(config)
+    written = _as_tree(config, project)
     signature = project.scenario_signature(problem.scenario)
     first = choose_seed(written, given=wishes.seed, task=problem.seed)
     completed = project.complete(problem.scenario, without_seed(written, signature, first))
     seeds = _seeds(first, wishes)
-    runs = _repeated(project.name, problem.task, written, wishes, seeds)
+    runs = _repeated(project.name, problem.task, without_unquoted(written, completed), wishes, seeds)
     return [replace(run, scenario=problem.scenario, metric=problem.metric, parent=parent,
                     config=without_seed(completed, signature, seed))
             for run, seed in zip(runs, seeds, strict=True)]
@@ -120,7 +129,7 @@ def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str,
     if not open_still:
         own = None if task is None else task.seed
         seeds = _seeds(choose_seed(written, given=wishes.seed, task=own), wishes)
-    runs = _repeated(project, check_task_name(name), written, wishes, seeds)
+    runs = _repeated(project, check_task_name(name), without_unquoted(written), wishes, seeds)
     return [replace(run, validated=False, scenario=None if task is None else task.scenario,
                     metric=Metric() if task is None else task.metric) for run in runs]
 
@@ -144,7 +153,7 @@ def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
     signature = project.scenario_signature(problem.scenario)
     # one drawn seed for the whole grid, so that its configs differ in nothing else
     base = wishes.seed if wishes.seed is not None else problem.seed
-    alone, seeds = _split_seeds(_as_tree(grid))
+    alone, seeds = _split_seeds(_as_tree(grid, project))
     if seeds and wishes.seed is not None:
         raise UsageError(f"seed {wishes.seed} and the grid's `seed` contradict each other; give only one")
     shared = replace(wishes, seed=None if seeds else choose_seed({}, given=base))
@@ -156,7 +165,7 @@ def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
 def size_of(project: Project, problem: Problem, grid: Mapping[str, Any], wishes: SubmitOptions) -> int:
     """The number of runs that `iter_plan` would yield, without making them."""
     signature = project.scenario_signature(problem.scenario)
-    alone, seeds = _split_seeds(_as_tree(grid))
+    alone, seeds = _split_seeds(_as_tree(grid, project))
     return grid_size(alone, signature, project.registry) * max(1, len(seeds)) * wishes.repeats
 
 
@@ -180,21 +189,21 @@ def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] |
     Raises `ConfigError`.
     """
     problem = problem_of_run(record)
-    changed = _as_tree(changes)
+    changed = _as_tree(changes, project)
     before = record.effective_config
     scenario, base = project.up_to_date(problem.scenario, before)
     runs = plan(project, replace(problem, scenario=scenario), merge(base, changed), wishes, parent=record.id)
     # names from before a migration are no longer known
     renamed = bool(record.migrated) or base != before
     written = merge(base if renamed else record.submitted, changed)
-    return [replace(run, submitted=written) for run in runs]
+    return [replace(run, submitted=without_unquoted(written, run.config)) for run in runs]
 
 
 def plan_rerun_of_old(record: RunRecord, before: Rewritten | None, changes: Mapping[str, Any] | None,
                       wishes: SubmitOptions) -> list[NewRun]:
     """Plan a past run again on its original code, which will complete and check the config itself. `before`:
     the run's values before migrations rewrote it."""
-    changed = _as_tree(changes)
+    changed = without_unquoted(_as_tree(changes))
     had = before or record
     base = had.config if had.config is not None else record.submitted
     config = merge(base, {key: value for key, value in changed.items() if key != "seed"})
@@ -226,7 +235,7 @@ def _whole(name: str, value: Any, least: int | None = None) -> int:
     return int(number)
 
 
-def _as_tree(config: Mapping[str, Any] | None) -> Tree:
+def _as_tree(config: Mapping[str, Any] | None, project: Project | None = None) -> Tree:
     if config is None:
         return {}
     if not isinstance(config, Mapping):
@@ -234,7 +243,8 @@ def _as_tree(config: Mapping[str, Any] | None) -> Tree:
     deep = too_deep(config)                # before the copy, which recurses as deep as the tree
     if deep is not None:
         raise ConfigError(f"config: nested deeper than {MAX_DEPTH} levels at {deep}")
-    return copy.deepcopy(dict(config))
+    tree: Tree = plain_config(config, "", class_name if project is None else project.registry.name_of)
+    return tree
 
 
 # -- Pin the project's code to a submission, so that workers execute it --

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import numbers
 import re
 import typing
 from collections import abc
@@ -133,9 +134,10 @@ class Reader:
             return types.FamilyKind(family, target)
         if issubclass(target, Enum):
             return types.EnumOf(target)
-        if types.is_checked(target):
-            return types.Value(target)
-        return types.Nested(target) if dataclasses.is_dataclass(target) else types.Opaque(target.__name__)
+        scalar = _python_type(target)
+        if types.is_checked(scalar):
+            return types.Value(scalar)
+        return types.Nested(target) if types.is_plain_record(target) else types.Opaque(target.__name__)
 
     def _lazy(self, args: tuple[Any, ...]) -> types.Kind:
         kind = self._inner(args[0]) if args else None
@@ -154,11 +156,23 @@ class Reader:
     def _dict(self, args: tuple[Any, ...]) -> types.Kind:
         if not args:
             return types.RawDict()
-        key, item = args
-        if key is not str and key is not Any:
-            return types.Opaque(f"dict with keys of type {getattr(key, '__name__', key)}")
-        inner = self._inner(item)
-        return types.RawDict() if inner == types.AnyValue() else types.DictOf(inner)
+        key, item = self._inner(args[0]), self._inner(args[1])
+        if isinstance(key, types.AnyValue):
+            key = types.Value(str)
+        if not isinstance(key, types.Value | types.EnumOf):
+            return types.Opaque(f"dict with keys of type {types.describe(key)}")
+        plain = isinstance(item, types.AnyValue) and key == types.Value(str)
+        return types.RawDict() if plain else types.DictOf(item, key)
+
+
+def _python_type(target: type) -> type:
+    """The Python type of a numpy scalar type, without importing numpy; other types unchanged."""
+    if target in (int, float, bool, str) or not hasattr(target, "dtype"):
+        return target
+    if target.__name__ in ("bool", "bool_"):
+        return bool
+    return int if issubclass(target, numbers.Integral) else float if issubclass(
+        target, numbers.Real) else str if issubclass(target, str) else target
 
 
 def _with_range(kind: types.Kind, range_: Range) -> types.Kind:

@@ -28,6 +28,7 @@ from hyperspace_core.config.types import (
     construct,
     describe,
     item_kinds,
+    key_of,
 )
 from hyperspace_core.errors import ConfigError, UnknownClassError
 
@@ -77,10 +78,14 @@ def build_value(tree: Any, kind: Kind, registry: Registry, path: str) -> Any:  #
             return Lazy(target, **build_arguments(tree, signature_of(target), registry, path=path))
         case ListOf() | TupleOf():
             return _items(tree, kind, registry, path)
-        case DictOf(item=item):
+        case DictOf(item=item, key=key_kind):
             if not isinstance(tree, Mapping):
                 raise _unfit(tree, kind, path)
-            return {key: build_value(inner, item, registry, join(path, key)) for key, inner in tree.items()}
+            try:
+                return {key_of(key_kind, key): build_value(inner, item, registry, join(path, key))
+                        for key, inner in tree.items()}
+            except Mismatch as error:
+                raise ConfigError(f"`{path}`: key: {error}") from None
         case UnionOf(kinds=kinds):
             member = pick(kinds, tree, registry)
             if member is None:

@@ -11,12 +11,15 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from hyperspace_core.config.registry import Entry, Registry, pick
+from hyperspace_core.config.registry import Entry, Registry, fits, pick
 from hyperspace_core.config.signature import Parameter, Signature, default_tree, family_of, signature_of
 from hyperspace_core.config.tree import (
     CLASS_NAME,
+    HIGHEST,
+    LOWEST,
     MISSING,
     Tree,
+    Unquoted,
     copied,
     is_whole_number,
     join,
@@ -44,6 +47,7 @@ from hyperspace_core.config.types import (
     accept,
     describe,
     item_kinds,
+    key_text,
 )
 from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError, nearest
 
@@ -90,11 +94,13 @@ def missing(signature: Signature, parameter: Parameter) -> str:
 
 def _unknown(key: str, signature: Signature) -> str:
     near = nearest(key, signature.by_name)
+    unread = f" (its **{signature.unread} is not read: name the argument in the signature)" \
+        if signature.unread else ""
     if near:
-        return f"{signature.name} has no such parameter; did you mean `{near}`?"
+        return f"{signature.name} has no such parameter; did you mean `{near}`?{unread}"
     names = [f"`{name}`" for name in list(signature.by_name)[:MAX_NAMED]]
     known = f"it has {', '.join(names)}" if names else "it has no parameters"
-    return f"{signature.name} has no such parameter; {known}"
+    return f"{signature.name} has no such parameter; {known}{unread}"
 
 
 def complete(tree: Mapping[str, Any], signature: Signature, registry: Registry, *, path: str = "") -> Tree:
@@ -164,11 +170,16 @@ class _Completion:
 
     def value(self, value: Any, kind: Kind, base: Any, path: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a kind
         """Return the completed value; `base` is the default that it changes, as a tree."""
+        if type(value) is Unquoted and not isinstance(kind, Value | EnumOf | OptionalOf):
+            value = value.value if not isinstance(kind, UnionOf) or any(
+                fits(one, value.value, self.registry) for one in kind.kinds) else str(value)
+            if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
+                return self.problem(path, "integer too large (limit 64 bit)")
         match kind:
             case Value() | EnumOf():
                 return self.plain(value, kind, path)
             case OptionalOf(kind=inner):
-                return None if value is None else self.value(value, inner, base, path)
+                return None if unwrapped(value) is None else self.value(value, inner, base, path)
             case FamilyKind():
                 return self.component(value, kind, base, path)
             case LazyOf(kind=FamilyKind() as inner):
@@ -179,8 +190,8 @@ class _Completion:
                 return self.section(value, signature_of(target), base, path, lazy=True)
             case ListOf() | TupleOf():
                 return self.items(value, kind, path)
-            case DictOf(item=item):
-                return self.named_items(value, kind, item, base, path)
+            case DictOf():
+                return self.named_items(value, kind, base, path)
             case UnionOf(kinds=kinds):
                 member = pick(kinds, unwrapped(value), self.registry)
                 if member is None:
@@ -208,13 +219,22 @@ class _Completion:
         return [self.value(inner, k, MISSING, join(path, index))
                 for index, (inner, k) in enumerate(zip(value, kinds, strict=True))]
 
-    def named_items(self, value: Any, kind: Kind, item: Kind, base: Any, path: str) -> Any:
+    def named_items(self, value: Any, kind: DictOf, base: Any, path: str) -> Any:
         """Complete a dict, which replaces its default; an item's class defaults by key."""
         if not isinstance(value, Mapping):
             return self.mismatch(path, kind, value)
         bases = base if isinstance(base, dict) else {}
-        return {key: self.value(inner, item, bases.get(key, MISSING), join(path, key))
-                for key, inner in value.items() if isinstance(key, str) or self.problem(path, bad_key(key))}
+        completed: Tree = {}
+        for written, inner in value.items():
+            try:
+                key = key_text(kind.key, written)
+            except Mismatch as error:
+                self.problem(path, bad_key(written) if kind.key == Value(str) else f"key: {error}")
+                continue
+            if key in completed:
+                self.problem(path, f"the key {key} is given twice")
+            completed[key] = self.value(inner, kind.item, bases.get(key, MISSING), join(path, key))
+        return completed
 
     # -- sections --------------------------------------------------------------------------------------------
 
@@ -316,7 +336,7 @@ LIMIT = 2**32          # numpy's limit, the narrowest of the usual generators
 
 def choose_seed(config: Any, *, given: int | None = None, task: int | None = None) -> int:
     """The seed of a run by the rule above. Raises `ConfigError` for an invalid one."""
-    written = config.get("seed") if isinstance(config, dict) else None
+    written = unwrapped(config.get("seed")) if isinstance(config, dict) else None
     for where, value in (("seed", given), ("config `seed`", written), ("the task's seed", task)):
         if value is not None:
             return check_seed(where, value)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperspace_core.config import types
-from hyperspace_core.config.jsonfile import Syntax, parse_json
+from hyperspace_core.config.jsonfile import parse_value
 from hyperspace_core.config.registry import Registry, fits
 from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
 from hyperspace_core.config.tree import (
@@ -22,14 +22,14 @@ from hyperspace_core.config.tree import (
     EACH,
     MISSING,
     Tree,
-    copied,
+    Unquoted,
     join,
     match_key,
     merge,
     shown,
     too_deep,
 )
-from hyperspace_core.errors import ConfigError, HyperspaceError, TaskError, UnknownClassError, did_you_mean
+from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError, did_you_mean
 from hyperspace_core.ranges import each
 
 # -- Sums and products of values: counted without expansion, expanded lazily --
@@ -305,26 +305,9 @@ def _member(kind: types.Kind, value: Any, registry: Registry) -> types.Kind | No
 
 # -- Read config overrides of a command line: `trees=200`, `model=Forest,Support` --
 
-__all__ = ["each", "expand_grid", "grid_size", "iter_grid", "parse_assignments", "parse_grid", "parse_value"]
+__all__ = ["each", "expand_grid", "grid_size", "iter_grid", "parse_assignments", "parse_grid"]
 
-_NOT_JSON = ("NaN", "Infinity", "-Infinity")
 _OPENING, _CLOSING = "[{", "]}"
-
-
-def parse_value(text: str) -> Any:
-    """Parse a text as JSON, else return the text itself.
-
-    Raises `ConfigError` for JSON that no config may hold: a key twice, `1e999`, integers beyond 64 bits.
-    """
-    stripped = text.strip()
-    if not stripped or stripped in _NOT_JSON:
-        return text
-    try:
-        return parse_json(stripped, "value")
-    except Syntax:
-        return text
-    except TaskError as error:
-        raise ConfigError(f"{stripped[:60]}: {str(error).splitlines()[0].partition(': ')[2]}") from None
 
 
 def parse_assignments(texts: Iterable[str]) -> Tree:
@@ -345,7 +328,7 @@ def parse_grid(texts: Iterable[str]) -> Tree:
 def _alternatives(text: str) -> Any:
     whole = parse_value(text)
     parts = _split(text)
-    if whole != text or len(parts) == 1:                   # JSON, or a single value
+    if whole is not text or len(parts) == 1:                   # JSON, or a single value
         return whole
     if not all(part.strip() for part in parts):
         raise ConfigError(f'{text}: an empty alternative; remove the extra comma, or write "" for no text')
@@ -394,21 +377,21 @@ def _put(tree: Tree, path: tuple[str, ...], value: Any) -> None:
     *above, last = path
     for depth, key in enumerate(above, 1):
         if isinstance(tree.get(key), list) and path[depth].isdigit():
-            change = copied(value)
+            change = value
             for step in reversed(path[depth - 1:]):        # an item of a list that was given earlier
                 change = {step: change}
             tree[key] = merge({key: tree[key]}, change, path=".".join(path[:depth - 1]), in_grid=True)[key]
             return
         tree = _section(tree, key, ".".join(path[:depth]), ".".join(path))
     if isinstance(tree.get(last), dict) and isinstance(value, dict):
-        tree[last] |= copied(value)
+        tree[last] |= value
     else:
-        tree[last] = copied(value)
+        tree[last] = value
 
 
 def _section(tree: Tree, key: str, path: str, wanted: str) -> Tree:
     inner = tree.setdefault(key, {})
-    if isinstance(inner, str):
+    if isinstance(inner, str) and type(inner) is not Unquoted:
         inner = tree[key] = {CLASS_NAME: inner}            # a component's bare name
     elif isinstance(inner, list):
         inner = tree[key] = {EACH: inner}

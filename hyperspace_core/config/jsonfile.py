@@ -14,8 +14,8 @@ from json import decoder
 from pathlib import Path
 from typing import Any
 
-from hyperspace_core.config.tree import HIGHEST, LOWEST, MAX_DEPTH, Tree
-from hyperspace_core.errors import TaskError
+from hyperspace_core.config.tree import HIGHEST, LOWEST, MAX_DEPTH, Tree, Unquoted
+from hyperspace_core.errors import ConfigError, TaskError
 
 WIDTH = 100                    # characters of a long line that are shown
 
@@ -24,6 +24,9 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"-?[A-Za-z_][A-Za-z_0-9]*")
 _WORDS = {"true": True, "false": False, "null": None}
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+_PYTHON_WORDS = {"True": True, "False": False, "None": None}
+_PYTHON_NUMBER = re.compile(r"([+-])?(?=\.?\d)(0|[1-9]\d*)?(?:\.(\d*))?([eE][+-]?\d+)?", re.ASCII)
+_HUGE = re.compile(r"-?[1-9]\d{18,399}", re.ASCII)
 
 
 class Syntax(TaskError):
@@ -54,6 +57,37 @@ def parse_json(text: str, where: str) -> Any:
 def parse_object(text: str, where: str) -> Tree:
     """Parse a text that must hold an object; raises like `parse_json`."""
     return _as_object(parse_json(text, where), where)
+
+
+def parse_value(text: str) -> Any:
+    """Parse a text as JSON, else return the text itself; a number, true, false and null as `Unquoted`.
+
+    Also as Python writes them: `True`, `False`, `None`, `.5`, `+5`. Raises `ConfigError` for JSON that no
+    config may hold: a key twice, `1e999`.
+    """
+    stripped = text.strip()
+    if not stripped or stripped in _NOT_FINITE:
+        return text
+    if stripped in _PYTHON_WORDS:
+        return Unquoted(stripped, _PYTHON_WORDS[stripped])
+    if _HUGE.fullmatch(stripped):                          # completion refuses it, unless it is a text
+        return Unquoted(stripped, int(stripped))
+    try:
+        value = parse_json(_json_number(stripped), "value")
+    except Syntax:
+        return text
+    except TaskError as error:
+        raise ConfigError(f"{stripped[:60]}: {str(error).splitlines()[0].partition(': ')[2]}") from None
+    return value if isinstance(value, str | list | dict) else Unquoted(stripped, value)
+
+
+def _json_number(text: str) -> str:
+    """`.5`, `5.` and `+5` as JSON writes them; other texts unchanged."""
+    number = _PYTHON_NUMBER.fullmatch(text)
+    if number is None:
+        return text
+    sign, whole, fraction, exponent = number.groups(default="")
+    return f"{sign.strip('+')}{whole or 0}{'.' + (fraction or '0') if '.' in text else ''}{exponent}"
 
 
 def _as_object(value: Any, where: str) -> Tree:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import inspect
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hyperspace_core.config import types
 from hyperspace_core.config.annotations import Reader, Unresolvable, family_of, help_of, is_run, resolve
@@ -43,6 +45,7 @@ class Signature:
     doc: str
     parameters: tuple[Parameter, ...]
     run: str | None = None
+    unread: str | None = None      # its `**kwargs`, where no base's constructor takes them
 
     @functools.cached_property
     def by_name(self) -> Mapping[str, Parameter]:
@@ -59,6 +62,8 @@ class _Source:
     bound: bool                              # the first parameter is `self` or `cls`
     fields: Mapping[str, dataclasses.Field[Any]]
     foreign: bool                            # a third-party class: its signature cannot be corrected
+    owner: type | None = None                # the class that defines the method
+    method: str = "__init__"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -85,15 +90,23 @@ def read_method(owner: type, method: str) -> Signature:
         raise RegistrationError(f"{owner.__name__}.{method} is not a method but {type(found).__name__}")
     static = isinstance(found, staticmethod)
     name = getattr(function, "__name__", method) if static else f"{owner.__name__}.{method}"
-    return _read(_Source(target=function, name=name, function=function, fields={}, foreign=False,
-                         bound=not static))
+    return _read(_method_source(owner, method, name, owner.__mro__))
 
 
-def _source_of_class(target: type) -> _Source:
+def _method_source(owner: type, method: str, name: str, bases: tuple[type, ...]) -> _Source:
+    defines = next(base for base in bases if method in vars(base))
+    found = vars(defines)[method]
+    static = isinstance(found, staticmethod)
+    function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
+    return _Source(target=function, name=name, function=function, fields={}, foreign=False, bound=not static,
+                   owner=owner, method=method)
+
+
+def _source_of_class(target: type, bases: tuple[type, ...] | None = None) -> _Source:
     foreign = family_of(target) is None and not dataclasses.is_dataclass(target)
     source = _Source(target=target, name=target.__name__, function=None, bound=True, fields={},
-                     foreign=foreign)
-    for owner in target.__mro__[:-1]:
+                     foreign=foreign, owner=target)
+    for owner in target.__mro__[:-1] if bases is None else bases:
         if "__init__" in vars(owner):
             generated = "__dataclass_params__" in vars(owner) and vars(owner)["__dataclass_params__"].init
             fields = getattr(owner, "__dataclass_fields__") if generated else {}  # noqa: B009 - mypy
@@ -114,13 +127,18 @@ def _takes_self(target: Any, name: str) -> bool:
 
 def _read(source: _Source) -> Signature:
     parameters: list[Parameter] = []
-    run: str | None = None
+    run = unread = None
     for raw in _raw_parameters(source):
         where = f"{source.name}.{raw.name}"
         if raw.kind is raw.POSITIONAL_ONLY and raw.default is raw.empty:
             raise RegistrationError(f"{where}: positional-only, so a config cannot name it; remove the '/'")
+        if raw.kind is raw.VAR_KEYWORD:
+            base = _read_base(source, raw.name)
+            unread = raw.name if base is None else base.unread
+            named = {parameter.name for parameter in parameters}
+            parameters += [one for one in base.parameters if one.name not in named] if base else []
         if raw.kind not in _NAMED:
-            continue                                       # *args, **kwargs: no config can name them
+            continue                                       # no config can name *args
         annotation = _annotation(source, raw, where)
         if is_run(annotation):
             if run is not None:
@@ -129,7 +147,82 @@ def _read(source: _Source) -> Signature:
             continue
         parameters.append(_parameter(source, raw, annotation, where))
     doc = inspect.getdoc(source.target) or ""
-    return Signature(target=source.target, name=source.name, doc=doc, parameters=tuple(parameters), run=run)
+    return Signature(target=source.target, name=source.name, doc=doc, parameters=tuple(parameters), run=run,
+                     unread=unread)
+
+
+# -- `**kwargs` that a base takes: class Wide(Base): def __init__(self, width=5, **kwargs) --
+
+def _read_base(source: _Source, rest: str) -> Signature | None:
+    """The signature of the base's method that gets `**rest`, without what it is given by name or place.
+
+    None where the source does not show that a base gets it."""
+    call = _base_call(source.function, source.method, rest)
+    bases = _bases_after(source)
+    if call is None or not any(source.method in vars(base) for base in bases):
+        return None
+    above = _source_of_class(cast("type", source.owner), bases) if source.method == "__init__" else (
+        _method_source(cast("type", source.owner), source.method, source.name, bases))
+    placed = len(call.args) - (0 if _is_super(call.func) else 1)
+    given = {keyword.arg for keyword in call.keywords}
+    given |= {raw.name for raw in _raw_parameters(above)[:max(0, placed)]}
+    signature = _read(dataclasses.replace(above, foreign=True) if source.foreign else above)
+    return dataclasses.replace(
+        signature, parameters=tuple(one for one in signature.parameters if one.name not in given))
+
+
+def _bases_after(source: _Source) -> tuple[type, ...]:
+    """The classes after the one that defines the method, without `object`."""
+    bases = source.owner.__mro__[:-1] if source.owner is not None else ()
+    for index, base in enumerate(bases):
+        found = vars(base).get(source.method)
+        if getattr(found, "__func__", found) is source.function:
+            return bases[index + 1:]
+    return ()
+
+
+def _base_call(function: Any, method: str, rest: str) -> ast.Call | None:
+    """The call `super().method(…, **rest)` or `Base.method(self, …, **rest)` in a function's source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
+            hands_on = any(keyword.arg is None and isinstance(keyword.value, ast.Name)
+                           and keyword.value.id == rest for keyword in node.keywords)
+            if hands_on and not any(isinstance(one, ast.Starred) for one in node.args):
+                return node
+    return None
+
+
+def _is_super(called: ast.expr) -> bool:
+    return isinstance(called, ast.Attribute) and isinstance(called.value, ast.Call) and (
+        isinstance(called.value.func, ast.Name) and called.value.func.id == "super")
+
+
+# -- attrs classes and pydantic models: their own defaults and names, without importing the libraries --
+
+def attribute_of(target: Any, name: str) -> str:
+    """The attribute that holds an argument: attrs takes `_depth` as `depth`, pydantic may have an alias."""
+    for attribute in getattr(target, "__attrs_attrs__", ()):
+        if attribute.alias == name:
+            return str(attribute.name)
+    for attribute, field in getattr(target, "__pydantic_fields__", {}).items():
+        if field.alias == name:
+            return str(attribute)
+    return name
+
+
+def _factory_of(target: Any, name: str) -> tuple[Callable[[], Any] | None, bool]:
+    """The default factory of an attrs or pydantic field, and whether it needs the other arguments."""
+    for attribute in getattr(target, "__attrs_attrs__", ()):
+        factory = getattr(attribute.default, "factory", None)
+        if attribute.alias == name and factory is not None:
+            return factory, bool(attribute.default.takes_self)
+    field = getattr(target, "__pydantic_fields__", {}).get(attribute_of(target, name))
+    factory = getattr(field, "default_factory", None)
+    return factory, bool(getattr(field, "default_factory_takes_validated_data", False))
 
 
 def _raw_parameters(source: _Source) -> list[inspect.Parameter]:
@@ -203,9 +296,15 @@ def _parameter(source: _Source, raw: inspect.Parameter, annotation: Any, where: 
 
 def _default(source: _Source, raw: inspect.Parameter, where: str) -> Any:
     field = source.fields.get(raw.name)
+    factory, needs_others = _factory_of(source.target, raw.name)
     if field is not None and field.default_factory is not dataclasses.MISSING:
+        factory = field.default_factory
+    if factory is not None and needs_others:
+        raise RegistrationError(f"{where}: its default is computed from other arguments, so no config can "
+                                "hold it; make the default None and compute it in the constructor")
+    if factory is not None:
         try:
-            return field.default_factory()
+            return factory()
         except Exception as error:
             cause = f"{type(error).__name__}: {error}"
             raise RegistrationError(f"{where}: its default_factory raised {cause}") from error

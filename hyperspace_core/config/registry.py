@@ -219,8 +219,9 @@ def fits(kind: types.Kind, value: Any, registry: Registry) -> bool:  # noqa: PLR
             kinds = items if rest is None else (rest,) * len(value) if isinstance(value, list | tuple) else ()
             return isinstance(value, list | tuple) and len(kinds) == len(value) and all(
                 fits(inner, one, registry) for inner, one in zip(kinds, value, strict=True))
-        case types.DictOf(item=item):
-            return isinstance(value, dict) and all(fits(item, inner, registry) for inner in value.values())
+        case types.DictOf(item=item, key=key_kind):
+            return isinstance(value, dict) and all(
+                _is_key(key_kind, key) and fits(item, inner, registry) for key, inner in value.items())
         case types.OptionalOf(kind=inner):
             return value is None or fits(inner, value, registry)
         case types.UnionOf(kinds=kinds):
@@ -231,6 +232,14 @@ def fits(kind: types.Kind, value: Any, registry: Registry) -> bool:  # noqa: PLR
             return True
         case types.Opaque():
             return False
+
+
+def _is_key(kind: types.Value | types.EnumOf, key: Any) -> bool:
+    try:
+        types.key_text(kind, key)
+    except types.Mismatch:
+        return False
+    return True
 
 
 def _names_class(kind: types.FamilyKind, value: Any, registry: Registry) -> bool:

@@ -9,14 +9,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, cast
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Literal, cast, get_args, get_origin
 
 from hyperspace_core.components import Lazy
 from hyperspace_core.config import types
 from hyperspace_core.config.annotations import family_of
-from hyperspace_core.config.parameters import Parameter, Signature, read_method, read_signature
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, shown
-from hyperspace_core.errors import RegistrationError
+from hyperspace_core.config.parameters import (
+    Parameter,
+    Signature,
+    attribute_of,
+    read_method,
+    read_signature,
+)
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, join, shown
+from hyperspace_core.errors import ConfigError, RegistrationError
 from hyperspace_core.ranges import Choice, Float, Range
 
 # -- Read objects back into trees: the config of `Standard(mean=False)` --
@@ -43,6 +51,30 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
         kind = types.LazyOf(types.Nested(held) if family is None else types.FamilyKind(family, family))
     tree: Tree = value_tree(instance, kind, held.__name__, name_of)
     return tree
+
+
+def plain_config(value: Any, path: str = "", name_of: NameOf = class_name) -> Any:
+    """A config as Python code may write it, in JSON values: the rest is left for completion to judge.
+
+    Objects and classes of components become sections and names; arrays and ranges become lists. Raises
+    `ConfigError` for an object that cannot be read back."""
+    if isinstance(value, Mapping):
+        return {key: plain_config(inner, join(path, key), name_of) for key, inner in value.items()}
+    if isinstance(value, range) or (getattr(value, "shape", ()) != () and hasattr(value, "tolist")):
+        value = value.tolist() if hasattr(value, "tolist") else list(value)
+    if isinstance(value, list | tuple):
+        return [plain_config(inner, join(path, index), name_of) for index, inner in enumerate(value)]
+    if isinstance(value, type):
+        family = family_of(value)
+        return value if family is None else name_of(family, value)
+    if isinstance(value, Lazy) or family_of(type(value)) is not None or types.is_plain_record(type(value)):
+        try:
+            return tree_of(value, name_of)
+        except RegistrationError as error:
+            raise ConfigError(f"`{path}`: {error}") from None
+    if isinstance(value, PurePath | Enum):
+        return value.name if isinstance(value, Enum) else str(value)
+    return value
 
 
 def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name) -> Any:
@@ -72,10 +104,11 @@ def value_tree(value: Any, kind: types.Kind, where: str,  # noqa: PLR0911, PLR09
             return _lazy_tree(value, kind, where, name_of)
         case types.ListOf() | types.TupleOf():
             return _items_tree(value, kind, where, name_of)
-        case types.DictOf(item=item):
-            if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        case types.DictOf(item=item, key=key_kind):
+            if not isinstance(value, Mapping):
                 raise _unfit(value, kind, where)
-            return {key: value_tree(inner, item, f"{where}.{key}", name_of) for key, inner in value.items()}
+            return {_key_tree(key, key_kind, where): value_tree(inner, item, f"{where}.{key}", name_of)
+                    for key, inner in value.items()}
         case types.UnionOf(kinds=kinds):
             return _union_tree(value, kinds, where, name_of)
         case types.RawDict():
@@ -97,6 +130,13 @@ def _plain_tree(value: Any, kind: types.Value | types.EnumOf, where: str) -> Any
         return types.accept(kind, value)
     except types.Mismatch as error:
         raise RegistrationError(f"{where}: {error}") from None
+
+
+def _key_tree(key: Any, kind: types.Value | types.EnumOf, where: str) -> str:
+    try:
+        return types.key_text(kind, key)
+    except types.Mismatch as error:
+        raise RegistrationError(f"{where}: key: {error}") from None
 
 
 def _component_tree(value: Any, kind: types.FamilyKind, where: str, name_of: NameOf) -> Tree:
@@ -170,11 +210,12 @@ def _arguments_tree(value: Any, signature: Signature, where: str, name_of: NameO
         name = parameter.name
         # an InitVar's default would be found as an attribute of the class
         only_init = stored is not None and name not in stored and name in type(value).__dataclass_fields__
-        if only_init or not hasattr(value, name):
+        attribute = attribute_of(type(value), name)
+        if only_init or not hasattr(value, attribute):
             raise RegistrationError(
                 f"{where}: the default {signature.name}(…) cannot be read back, it has no attribute "
                 f"`{name}`; store the argument as self.{name}, or make {signature.name} a dataclass")
-        read = _attribute_tree(getattr(value, name), parameter, f"{where}.{name}", name_of)
+        read = _attribute_tree(getattr(value, attribute), parameter, f"{where}.{name}", name_of)
         if read is not MISSING:
             tree[name] = read
     return tree
@@ -250,8 +291,13 @@ def _check_parameter(where: str, parameter: Parameter) -> None:
 
 
 def _may_be_none(kind: types.Kind) -> bool:
-    return isinstance(kind, types.OptionalOf | types.AnyValue | types.Opaque) or (
-        isinstance(kind, types.UnionOf) and any(map(_may_be_none, kind.kinds)))
+    match kind:
+        case types.Value(type=type_):
+            return get_origin(type_) is Literal and None in get_args(type_)
+        case types.UnionOf(kinds=kinds):
+            return any(map(_may_be_none, kinds))
+        case _:
+            return isinstance(kind, types.OptionalOf | types.AnyValue | types.Opaque)
 
 
 def _dataclasses_in(kind: types.Kind) -> list[type]:
@@ -264,7 +310,13 @@ def check_range(where: str, kind: types.Kind, range_: Range) -> None:
     """Check that a range describes values of the parameter's own type."""
     match kind:
         case types.OptionalOf(kind=inner):
-            check_range(where, inner, range_)
+            others = [v for v in range_.values if v is not None] if isinstance(range_, Choice) else []
+            if others or not isinstance(range_, Choice):
+                check_range(where, inner, Choice(*others) if others else range_)
+        case types.ListOf() | types.TupleOf() | types.DictOf() | types.RawDict() if isinstance(
+                range_, Choice):
+            for value in range_.values:
+                value_tree(value, kind, where, class_name)
         case types.Value() | types.EnumOf() if isinstance(range_, Choice):
             for value in range_.values:
                 _accepted(where, kind, value, range_)
@@ -322,4 +374,5 @@ def in_tree_form(where: str, kind: types.Value | types.EnumOf, range_: Range) ->
     """Choices as in a tree: `Choice(1, 2)` of a float parameter means 1.0 and 2.0."""
     if not isinstance(range_, Choice):
         return range_
-    return Choice(*(_accepted(where, kind, value, range_) for value in range_.values))
+    return Choice(*(None if value is None else _accepted(where, kind, value, range_)
+                    for value in range_.values))

@@ -37,6 +37,23 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 
+class Unquoted(str):
+    """A number, true, false or null on a command line; where a parameter takes text, the text itself.
+
+    `version=2024` is the text "2024" for a `str` and the number for an `int`: completion knows which.
+    """
+
+    value: Any
+
+    def __new__(cls, text: str, value: Any) -> Unquoted:
+        made = super().__new__(cls, text)
+        made.value = value
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Unquoted, (str(self), self.value)
+
+
 @dataclass(frozen=True)
 class Difference:
     """One leaf that differs; `old` or `new` is `MISSING` where one side lacks it."""
@@ -90,7 +107,7 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "",
 
 
 def _merged(old: Any, new: Any, path: str, *, in_grid: bool) -> Any:
-    if old is MISSING or old is None or new is None or (in_grid and _offers(new)):
+    if old is MISSING or old is None or unwrapped(new) is None or (in_grid and _offers(new)):
         return copy.deepcopy(new)
     if isinstance(new, dict):
         if isinstance(old, str):                   # a component's bare name
@@ -166,6 +183,7 @@ def _keys(section: Mapping[str, Any]) -> str:
 
 def shown(value: Any) -> str:
     """A value for a message: its type and text, at most one line."""
+    value = value.value if type(value) is Unquoted else value
     if value is None:
         return "None"
     try:
@@ -241,7 +259,9 @@ def digest(tree: Mapping[str, Any]) -> str:
 
 
 def unwrapped(value: Any) -> Any:
-    """Convert scalars and 0-d arrays of numpy and torch, without importing them."""
+    """Convert scalars and 0-d arrays of numpy and torch, without importing them; `Unquoted` to its value."""
+    if type(value) is Unquoted:
+        return value.value
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
         return value.item()
     return value
@@ -321,6 +341,27 @@ def _leaves(value: Any, given: Any, path: str) -> Iterator[WrittenLeaf]:
             yield from _leaves(inner, item, join(path, index))
     else:
         yield WrittenLeaf(path, value, given is not MISSING)
+
+
+def without_unquoted(written: Any, completed: Any = MISSING) -> Any:
+    """A copy of a written config in JSON values: each `Unquoted`, date or set as it was completed."""
+    if isinstance(written, Mapping):
+        inside = completed if isinstance(completed, Mapping) else {}
+        return {_key(key): without_unquoted(inner, inside.get(match_key(_key(key), inside) or key, MISSING))
+                for key, inner in written.items()}
+    if isinstance(written, list | tuple):
+        items = completed if isinstance(completed, list) and len(completed) == len(written) else ()
+        return [without_unquoted(inner, items[index] if items else MISSING)
+                for index, inner in enumerate(written)]
+    if type(written) not in LEAVES and (type(completed) in LEAVES or isinstance(written, set | frozenset)):
+        return copy.deepcopy(written if completed is MISSING else completed)
+    return copy.deepcopy(unwrapped(written))
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, Enum):
+        return key.name
+    return key if isinstance(key, str) else json.dumps(key, default=str)
 
 
 def written_part(completed: Any, written: Any) -> Any:

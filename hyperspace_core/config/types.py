@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
+import json
 import types
 import typing
 import uuid
@@ -14,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from hyperspace_core.config.tree import HIGHEST, LOWEST, is_number, shown, unwrapped
+from hyperspace_core.config.tree import HIGHEST, LOWEST, Unquoted, is_number, shown, unwrapped
 from hyperspace_core.errors import did_you_mean
 from hyperspace_core.ranges import Range
 
@@ -44,7 +46,7 @@ class FamilyKind:
 
 @dataclass(frozen=True)
 class Nested:
-    """A plain dataclass: a section without `className`."""
+    """A plain dataclass, attrs class or pydantic model: a section without `className`."""
 
     target: type
 
@@ -72,9 +74,10 @@ class TupleOf:
 
 @dataclass(frozen=True)
 class DictOf:
-    """String keys to values of one kind."""
+    """Keys to values of one kind. A config has the keys as texts; `key` says what they are in Python."""
 
     item: Kind
+    key: Value | EnumOf = Value(str)
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,8 @@ def describe(kind: Kind) -> str:  # noqa: PLR0911 - one line a kind
             return f"{into.__name__}[{describe(item)}]"
         case TupleOf(items=items, rest=rest):
             return f"tuple[{', '.join(map(describe, items)) if rest is None else describe(rest) + ', ...'}]"
-        case DictOf(item=item):
-            return f"dict[str, {describe(item)}]"
+        case DictOf(item=item, key=key):
+            return f"dict[{describe(key)}, {describe(item)}]"
         case OptionalOf(kind=inner):
             return f"{describe(inner)} | None"
         case UnionOf(kinds=kinds):
@@ -197,7 +200,8 @@ class Mismatch(Exception):
 def is_checked(type_: Any) -> bool:
     """Whether a config can hold values of this type as `Value`."""
     if get_origin(type_) is Literal:
-        return all(isinstance(value, int | str | bool | None) for value in get_args(type_))
+        return all(isinstance(value, int | str | bool | None) and not isinstance(value, Enum)
+                   for value in get_args(type_))
     if not isinstance(type_, type):
         return False
     if type_ in _CHECKED_TYPES or issubclass(type_, PurePath | msgspec.Struct):
@@ -206,8 +210,19 @@ def is_checked(type_: Any) -> bool:
     return typing.is_typeddict(type_) or (issubclass(type_, tuple) and hasattr(type_, "_fields"))
 
 
-def accept(kind: Value | EnumOf, value: Any) -> Any:
-    """The value in a tree; converts only int to float. Raises `Mismatch`."""
+_NOT_FINITE = ("inf", "+inf", "-inf", "nan", "Infinity", "+Infinity", "-Infinity", "NaN")     # JSON has none
+
+
+def is_plain_record(target: Any) -> bool:
+    """Whether a class is a dataclass, an attrs class or a pydantic model: a section without `className`."""
+    return isinstance(target, type) and (dataclasses.is_dataclass(target) or any(
+        hasattr(target, mark) for mark in ("__attrs_attrs__", "__pydantic_fields__")))
+
+
+def accept(kind: Value | EnumOf, value: Any) -> Any:  # noqa: PLR0911 - one line a kind
+    """The value in a tree; converts only int to float, and texts such as "inf". Raises `Mismatch`."""
+    if type(value) is Unquoted:
+        return _accept_unquoted(kind, value)
     value = unwrapped(value)
     if isinstance(kind, EnumOf):
         return _member(kind.type, value).name
@@ -227,6 +242,37 @@ def accept(kind: Value | EnumOf, value: Any) -> Any:
     return msgspec.to_builtins(_converted(expected, value))
 
 
+def _accept_unquoted(kind: Value | EnumOf, value: Unquoted) -> Any:
+    try:
+        return accept(kind, str(value))
+    except Mismatch:
+        return accept(kind, value.value)
+
+
+def key_text(kind: Value | EnumOf, key: Any) -> str:
+    """The key of a dict in a tree: `1` is "1". Raises `Mismatch`."""
+    if isinstance(key, str) and not isinstance(kind, EnumOf) and kind.type is not str:
+        key = Unquoted(key, _scalar(key))
+    accepted = accept(kind, key)
+    return accepted if isinstance(accepted, str) else json.dumps(accepted)
+
+
+def key_of(kind: Value | EnumOf, text: str) -> Any:
+    """The key in Python for a key in a tree. Raises `Mismatch`."""
+    if isinstance(kind, Value) and kind.type is str:
+        return text
+    tree = accept(kind, Unquoted(text, _scalar(text)))
+    return construct(kind, tree)
+
+
+def _scalar(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, list | dict) else value
+
+
 def construct(kind: Value | EnumOf, tree: Any) -> Any:
     """The Python value for a tree's value. Raises `Mismatch`."""
     if isinstance(kind, EnumOf):
@@ -240,6 +286,8 @@ def construct(kind: Value | EnumOf, tree: Any) -> Any:
 
 
 def _number(expected: type, value: Any) -> Any:
+    if expected is float and isinstance(value, str) and value in _NOT_FINITE:
+        return float(value)
     if not is_number(value):
         raise _expected(expected.__name__, value)
     if expected is float:

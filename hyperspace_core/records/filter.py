@@ -3,12 +3,14 @@
 The grammar of a condition is `PATH OP VALUE` with `= != < <= > >= ~`; `~` searches text and ignores case.
 A path is a field of the record (`result`, `seed`, `priority`, `state`, `submitted_at`, ...),
 `metrics.accuracy`, `info.x`, `scenario.dataset.version`, `attempt.worker.host`, `config.classifier.trees`, or
-just a hyper-parameter: `classifier.trees`. A value is JSON where it parses as JSON, else text. A component
-equals the name of its class: `classifier=Forest`.
+just a hyper-parameter: `classifier.trees`. Quotes may stand round a name with operators in it:
+`metrics."f1 > 0.5">0.1`. A value is JSON where it parses as JSON, else text; without quotes, a number is also
+the text that it shows. A component equals the name of its class: `classifier=Forest`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import operator
@@ -19,8 +21,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from hyperspace_core.config.tree import CLASS_NAME
-from hyperspace_core.errors import UsageError, did_you_mean
+from hyperspace_core.config.jsonfile import parse_value
+from hyperspace_core.config.tree import CLASS_NAME, Unquoted
+from hyperspace_core.errors import ConfigError, UsageError, did_you_mean
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 
@@ -31,9 +34,10 @@ ORDER_BEST = "best"            # best result first by the metric's goal; NaN and
 ORDERS = (ORDER_NEWEST, ORDER_OLDEST, ORDER_QUEUE, ORDER_BEST)
 
 _MISSING = object()
-_CONDITION = re.compile(r"""\s*(?P<path>[^=!<>~\s]+)\s*
+_CONDITION = re.compile(r"""\s*(?P<path>(?:"[^"]*"|[^=!<>~"\s])(?:"[^"]*"|[^=!<>~"])*?)\s*
                             (?P<op><=|>=|!=|==|=|<|>|~)(?![=<>~!])\s*
                             (?P<value>.*?)\s*""", re.DOTALL | re.VERBOSE)
+_QUOTED = re.compile(r'"([^"]*)"')
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }
@@ -50,16 +54,18 @@ class Condition:
     value: Any
 
     def matches(self, record: RunRecord) -> bool:
-        found = look_up(record, self.path)
+        found, value = look_up(record, self.path), self.value
+        if type(value) is Unquoted:                        # `version=2024` also finds the text "2024"
+            value = str(value) if isinstance(found, str) else value.value
         if self.op == "!=":
-            return found is _MISSING or not _equal(found, self.value)
+            return found is _MISSING or not _equal(found, value)
         if found is _MISSING:
             return False
         if self.op in ("=", "=="):
-            return _equal(found, self.value)
+            return _equal(found, value)
         if self.op == "~":
             return str(self.value).casefold() in _as_text(found).casefold()
-        return _compares(found, self.op, self.value)
+        return _compares(found, self.op, value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +105,7 @@ def parse_condition(text: str) -> Condition:
     if match is None:
         raise UsageError(f"--where {text!r}: expected PATH OP VALUE with one of = != < <= > >= ~, "
                          "as in 'classifier.trees>=100'")
-    return Condition(match["path"], match["op"], _value(match["value"]))
+    return Condition(_QUOTED.sub(r"\1", match["path"]), match["op"], _value(match["value"]))
 
 
 def parse_since(text: str, now: datetime) -> datetime:
@@ -206,6 +212,9 @@ def _as_text(value: Any) -> str:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
+        found = json.loads(text)               # also NaN and Infinity, which a result may be
     except (ValueError, RecursionError):
+        with contextlib.suppress(ConfigError):
+            return parse_value(text)
         return text
+    return found if isinstance(found, str | list | dict) else Unquoted(text, found)

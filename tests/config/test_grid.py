@@ -19,6 +19,7 @@ from hyperspace_core.config.grid import (
 )
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, signature_of
+from hyperspace_core.config.tree import unwrapped, without_unquoted
 from hyperspace_core.errors import ConfigError
 from support.zoo import CATALOG, EVERYTHING
 
@@ -256,7 +257,13 @@ def test_size_is_the_number_of_configs_and_each_is_valid(grid: dict[str, Any]) -
         ("[1, 2]", [1, 2]),
         ('{"a": 1}', {"a": 1}),
         ("", ""),
-        ("True", "True"),
+        ("True", True),
+        ("None", None),
+        (".5", 0.5),
+        ("-5.", -5.0),
+        ("+3", 3),
+        ("007", "007"),
+        (".", "."),
         ("NaN", "NaN"),
         ("1.2.3", "1.2.3"),
         ("[1", "[1"),
@@ -267,8 +274,10 @@ def test_size_is_the_number_of_configs_and_each_is_valid(grid: dict[str, Any]) -
 )
 def test_values(text: str, value: Any) -> None:
     found = parse_value(text)
-    assert found == value
-    assert type(found) is type(value)
+    assert unwrapped(found) == value
+    assert type(unwrapped(found)) is type(value)
+    if not isinstance(value, str | list | dict):           # a `str` parameter gets what was typed
+        assert str(found) == text.strip()
 
 
 @pytest.mark.parametrize(
@@ -276,7 +285,6 @@ def test_values(text: str, value: Any) -> None:
     [
         ('{"a": 1, "a": 2}', 'key "a" twice'),
         ("1e999", "too large for a float"),
-        ("9" * 30, "integer too large"),
         ("[NaN]", "NaN is not a JSON number"),
         ("[" * 70 + "]" * 70, "nested deeper than 64 levels"),
     ],
@@ -289,18 +297,22 @@ def test_values_that_no_config_may_hold(text: str, cause: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def assigned(*texts: str) -> Any:
+    return without_unquoted(parse_assignments(texts))
+
+
 def test_assignments() -> None:
-    assert parse_assignments(["classifier.trees=200", "classifier=Forest", "lr=0.1", "name=a=b"]) == {
+    assert assigned("classifier.trees=200", "classifier=Forest", "lr=0.1", "name=a=b") == {
         "classifier": {"className": "Forest", "trees": 200},
         "lr": 0.1,
         "name": "a=b",
     }
     assert parse_assignments([]) == {}
-    assert parse_assignments(['c={"className": "Forest", "depth": 1}', "c.trees=2", "c.a.b=3"]) == {
+    assert assigned('c={"className": "Forest", "depth": 1}', "c.trees=2", "c.a.b=3") == {
         "c": {"className": "Forest", "depth": 1, "trees": 2, "a": {"b": 3}}
     }
     assert list(parse_assignments(["b.c.d=1", "a=2"])) == ["b", "a"]
-    assert parse_assignments(["layers.1.units=8", 'layers=["Drop", "Dense"]']) == {
+    assert assigned("layers.1.units=8", 'layers=["Drop", "Dense"]') == {
         "layers": ["Drop", {"className": "Dense", "units": 8}]}
 
 
@@ -322,7 +334,7 @@ def test_bad_assignments(texts: list[str], message: str) -> None:
 
 
 def test_grids_of_the_command_line(holdout: Signature, registry: Registry) -> None:
-    assert parse_grid(
+    assert without_unquoted(parse_grid(
         [
             "classifier=Forest,Support",
             "scaler=Unscaled",
@@ -332,7 +344,7 @@ def test_grids_of_the_command_line(holdout: Signature, registry: Registry) -> No
             'c={"d": 1},e',
             "f=1, 2",
         ]
-    ) == {
+    )) == {
         "classifier": each("Forest", "Support"),
         "scaler": "Unscaled",
         "lr": [0.1, 0.2],

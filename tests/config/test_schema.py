@@ -69,7 +69,8 @@ def only(signature: Signature) -> Any:
         (dict[str, Any], RawDict()),
         (Mapping[str, Any], RawDict()),
         (dict[str, int], DictOf(Value(int))),
-        (dict[int, int], Opaque("dict with keys of type int")),
+        (dict[int, int], DictOf(Value(int), Value(int))),
+        (dict[tuple, int], Opaque("dict with keys of type tuple[any value, ...]")),
         (list, ListOf(AnyValue())),
         (list[int], ListOf(Value(int))),
         (Sequence[int], ListOf(Value(int))),
@@ -209,7 +210,7 @@ def test_a_third_party_default_may_contradict_its_annotation() -> None:
         "depth": OptionalOf(Value(int)),
         "alpha": AnyValue(),
         "mode": AnyValue(),
-        "weights": Opaque("dict with keys of type int"),
+        "weights": DictOf(Value(int), Value(int)),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hyperspace_core.config.tree import unwrapped
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.filter import (
     Condition,
@@ -176,6 +177,9 @@ def test_a_run_that_never_started_has_no_attempt() -> None:
     ("a~b=c", Condition("a", "~", "b=c")),
     ('a=">3"', Condition("a", "=", ">3")),
     ("metrics.val/loss<1", Condition("metrics.val/loss", "<", 1)),
+    ("metrics.val/f1 macro < .5", Condition("metrics.val/f1 macro", "<", 0.5)),
+    ('metrics."f1 > 0"=1', Condition("metrics.f1 > 0", "=", 1)),
+    ("a=None", Condition("a", "=", None)),
     ("größe=3", Condition("größe", "=", 3)),
     ("a=-Infinity", Condition("a", "=", -math.inf)),
     ("a=" + "9" * 5000, Condition("a", "=", "9" * 5000)),
@@ -183,11 +187,12 @@ def test_a_run_that_never_started_has_no_attempt() -> None:
     ("a=line\nbreak", Condition("a", "=", "line\nbreak")),
 ])
 def test_conditions_are_parsed(text: str, condition: Condition) -> None:
-    assert parse_condition(text) == condition
+    found = parse_condition(text)
+    assert replace(found, value=unwrapped(found.value)) == condition
 
 
 @pytest.mark.parametrize("text", [
-    "", "trees", "=3", ">=3", "a b=3", "a=>3", "a=<3", "a<>3", "a!3", "a=~x", "a===3",
+    "", "trees", "=3", ">=3", "a=>3", "a=<3", "a<>3", "a!3", "a=~x", "a===3",
 ])
 def test_a_malformed_condition_is_named_with_an_example(text: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -207,7 +212,8 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers(-2**63, 2**63 - 1) |
 def test_values_are_parsed_as_json(path: str, op: str, value: Any) -> None:
     import json
 
-    assert parse_condition(f"{path}{op}{json.dumps(value)}") == Condition(path, op, value)
+    found = parse_condition(f"{path}{op}{json.dumps(value)}")
+    assert replace(found, value=unwrapped(found.value)) == Condition(path, op, value)
 
 
 @given(st.text(max_size=30))
@@ -309,3 +315,12 @@ def test_one_failing_criterion_excludes_a_run(part: dict[str, Any]) -> None:
 
 def test_a_run_of_unknown_age_does_not_match_since() -> None:
     assert not RunFilter(since=NOON).matches(WAITING)
+
+
+@pytest.mark.parametrize(("condition", "found"), [
+    ("version=2024", True), ('version="2024"', True), ("version=2025", False), ("version>2023", True),
+    ("number=2024", True), ('number="2024"', False), ("nothing=None", True), ("nothing=null", True),
+])
+def test_a_number_is_also_the_text_that_it_shows(condition: str, found: bool) -> None:
+    record = replace(FOREST, config={"version": "2024", "number": 2024, "nothing": None})
+    assert means(condition, record) is found

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from hyperspace_core.config.tree import HIGHEST, LOWEST
+from hyperspace_core.config.tree import HIGHEST, LOWEST, unwrapped
 from hyperspace_core.errors import UsageError, ValueNotStorable, did_you_mean
 from hyperspace_core.records.codec import InternedTrees, moment_text, storable, to_text
 from hyperspace_core.records.filter import (
@@ -110,7 +110,7 @@ def _uids(uids: tuple[str, ...]) -> tuple[str, list[Any]]:
 
 def _compared(condition: Condition) -> tuple[str, list[Any]] | None:
     column, operator = _COLUMNS.get(condition.path), _COMPARE.get(condition.op)
-    value = condition.value
+    value = unwrapped(condition.value)     # these columns hold numbers
     if column is None or operator is None or type(value) not in (int, float):
         return None
     if (isinstance(value, int) and not LOWEST <= value <= HIGHEST) or math.isnan(value):
