@@ -387,8 +387,8 @@ def test_all_problems_of_a_tree_are_reported_together(everything: Signature, reg
     with pytest.raises(UnknownClassError) as error:
         complete(tree, everything, registry)
     assert error.value.problems == (
-        ("`clasifier`: Everything.single_run has no such parameter; did you mean `classifier`? (its **ignored "
-        "is not read: name the argument in the signature)"),
+        ("`clasifier`: Everything.single_run has no such parameter; did you mean `classifier`? (its "
+         "**ignored is not read: name the argument in the signature)"),
         "`classifier.tress`: Forest has no such parameter; did you mean `trees`?",
         "`scaler`: expected Scaler (a name, or a section with className), found int 3",
         "`layers.1.className`: no layer 'Dnse'. Known: Dense, Dropout. Did you mean 'Dense'?",
