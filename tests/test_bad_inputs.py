@@ -24,7 +24,7 @@ from hyperspace_core.errors import ConfigError, ValueNotStorable
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import RunRecord
 from pytest_hyperspace.project import ProjectFolder
-from support.commands import Answer, typed, url  # noqa: F401
+from support.commands import Answer, project_name, typed, url  # noqa: F401 - fixtures
 
 PROJECT = "odd"
 

@@ -1,4 +1,4 @@
-"""Fixtures of `support.commands`."""
+"""Fixtures of `support.commands` and `support.world`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from support.commands import (
     growing,
     harness,
     project,
+    project_name,
     start,
     store,
     typed,
     typed_apart,
     url,
     worker,
-    world,
 )
+from support.world import world
 
 __all__ = [
-    "at_terminal", "completed", "editing", "growing", "harness", "project", "start", "store", "typed",
-    "typed_apart", "url", "worker", "world",
+    "at_terminal", "completed", "editing", "growing", "harness", "project", "project_name", "start", "store",
+    "typed", "typed_apart", "url", "worker", "world",
 ]

@@ -181,10 +181,10 @@ def alive(pid: int) -> bool:
 
 
 @contextlib.contextmanager
-def opened_for_tests(url: str, heartbeat_s: float = 0.2) -> Iterator[Store]:
+def opened_for_tests(url: str, heartbeat_s: float = 0.2, project: str = PROJECT) -> Iterator[Store]:
     """The store, with five heartbeats a TTL; ten times faster than usual."""
-    with open_store(url, build_manager(), PROJECT) as store:
-        store.change_settings(PROJECT, heartbeat_s=heartbeat_s, ttl_s=5 * heartbeat_s)
+    with open_store(url, build_manager(), project) as store:
+        store.change_settings(project, heartbeat_s=heartbeat_s, ttl_s=5 * heartbeat_s)
         yield store
 
 

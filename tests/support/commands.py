@@ -23,7 +23,6 @@ from support import growing as growing_project
 from support.behaving import FILES, PROJECT, WorkerProcess, opened_for_tests, worker_processes
 from support.editing import Editing
 from support.terminal import Terminal
-from support.world import World
 
 COMMAND = [sys.executable, "-P", "-m", "hyperspace_core"]
 PATIENCE_S = 60.0
@@ -52,28 +51,38 @@ class Answer:
         return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in self.lines]
 
 
+Typed = Callable[..., Answer]
+
+
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A store that does not exist yet; the environment variables name it and a project."""
+def project_name() -> str:
+    """The project of the store and of the environment; override it to use another."""
+    return PROJECT
+
+
+@pytest.fixture
+def url(project_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A store that does not exist yet; the environment variables name it and the project."""
     address = f"sqlite:///{tmp_path}/runs.db"
     for name in [name for name in os.environ if name.startswith("HYPERSPACE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HYPERSPACE_STORAGE", address)
-    monkeypatch.setenv("HYPERSPACE_PROJECT", PROJECT)
+    monkeypatch.setenv("HYPERSPACE_PROJECT", project_name)
     return address
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with opened_for_tests(url) as opened:
+def store(url: str, project_name: str) -> Iterator[Store]:
+    with opened_for_tests(url, project=project_name) as opened:
         yield opened
 
 
 @pytest.fixture
-def harness(store: Store) -> Harness:
+def harness(store: Store, project_name: str) -> Harness:
     """Runs in any state, without a worker or project code."""
-    return Harness(store, PROJECT)
+    return Harness(store, project_name)
 
 
 @pytest.fixture
@@ -83,7 +92,7 @@ def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
 
 
 @pytest.fixture
-def typed(url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+def typed(url: str, capsys: pytest.CaptureFixture[str]) -> Typed:
     """Run a command in this process; by default it must succeed."""
 
     def one(*words: object, expect: int = 0) -> Answer:
@@ -117,7 +126,7 @@ def start(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def typed_apart(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Answer]:
+def typed_apart(start: Callable[..., subprocess.Popen[str]]) -> Typed:
     """Run a command in its own process."""
 
     def one(*words: object, expect: int = 0, **environment: str) -> Answer:
@@ -161,17 +170,9 @@ def growing(hyperspace_project: Callable[..., ProjectFolder], url: str,
 
 
 @pytest.fixture
-def editing(typed: Callable[..., Answer], store: Store, growing: ProjectFolder) -> Editing:
+def editing(typed: Typed, store: Store, growing: ProjectFolder) -> Editing:
     """The growing project, which a test edits between two runs."""
     return Editing(typed, store, growing)
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Iterator[World]:
-    """Distributions that are installed for this process."""
-    made = World(tmp_path / "world", monkeypatch)
-    yield made
-    made.forget([made.root])
 
 
 def walks_away(process: subprocess.Popen[str], *, after: int) -> None:
@@ -203,7 +204,7 @@ def present(harness: Harness, one: Owner, **fields: Any) -> None:
 
 
 @pytest.fixture
-def completed(typed_apart: Callable[..., Answer]) -> Callable[..., list[str]]:
+def completed(typed_apart: Typed) -> Callable[..., list[str]]:
     """The completions of bash for a line with an incomplete last word."""
 
     def one(line: str, **environment: str) -> list[str]:

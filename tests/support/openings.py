@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,13 +22,20 @@ def garden(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
 @pytest.fixture
 def opened(garden: ProjectFolder, url: str) -> Iterator[Open]:
     """Open the project after replacing files: `opened({"parts.py": text})`."""
+    with openings(garden, url) as one:
+        yield one
+
+
+@contextmanager
+def openings(folder: ProjectFolder, url: str) -> Iterator[Open]:
+    """Opens a project again and again, with replaced files; closes all studies at the end."""
     studies: list[Study] = []
 
     def one(files: Mapping[str, str] = {}) -> Study:
         for name, text in files.items():
-            garden.write(name, text)
-        forget(garden.package.name)
-        studies.append(Study(PROJECT, url))
+            folder.write(name, text)
+        forget(folder.package.name)
+        studies.append(Study(folder.name, url))
         return studies[-1]
 
     yield one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -84,3 +84,11 @@ def hooks_of(extensions: Extensions, plugin: str) -> list[str]:
 
 def broken(extensions: Extensions) -> dict[str, str]:
     return {one.name: one.cause for one in extensions.broken}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Distributions that are installed for this process."""
+    made = World(tmp_path / "world", monkeypatch)
+    yield made
+    made.forget([made.root])

@@ -73,8 +73,8 @@ def test_invalid_sides(typed: Typed, filled: Harness, a: str, b: str, code: int,
 
 def test_a_run_of_other_code_is_named_as_left_out(typed: Typed, project: ProjectFolder) -> None:
     first = typed("run", "first", "--json").json["id"]
-    text = (project.package / "scenarios.py").read_text()
-    project.write("scenarios.py", text.replace("depth + noise", "depth - noise"))
+    text = (project.package / "things.py").read_text()
+    project.write("things.py", text.replace("+ noise +", "- noise +"))
     forget(project.package.name)
     second = typed("run", "first", "--json").json["id"]
 

@@ -115,8 +115,8 @@ def test_the_history_of_a_search_has_every_run_in_order(study: Study) -> None:
 
 
 def test_the_history_of_a_task_has_its_completed_runs(study: Study) -> None:
-    study.run("first", {"depth": 3}, echo=False)
-    study.run("first", {"depth": 4}, echo=False)
+    study.run("first", {"model": {"className": "Tree", "depth": 3}}, echo=False)
+    study.run("first", {"model": {"className": "Tree", "depth": 4}}, echo=False)
 
     points, _ = study.plot.history("first").data
 

@@ -10,14 +10,22 @@ from typing import Any
 
 import pytest
 
-from farm import FILES, PROJECT, Open
+from farm import FILES, PROJECT
 from hyperspace_core.storage import Store
 from hyperspace_core.stores.sqlite import open_store
-from hyperspace_core.study import Study
 from hyperspace_migrate.testing import fill_sample_store
-from pytest_hyperspace.project import ProjectFolder, forget
+from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-from support.commands import at_terminal, growing, start, store, typed, url  # noqa: F401 - fixtures
+from support.commands import (  # noqa: F401 - fixtures
+    at_terminal,
+    growing,
+    project_name,
+    start,
+    store,
+    typed,
+    url,
+)
+from support.openings import Open, openings
 
 # -- Back-fill and check -----------------------------------------------------------------------------------
 
@@ -34,18 +42,8 @@ def farm(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
 @pytest.fixture
 def opened(farm: ProjectFolder, path: Path) -> Iterator[Open]:
     """Open the project after replacing files: `opened({"parts.py": text})`."""
-    studies: list[Study] = []
-
-    def one(files: dict[str, str] | None = None) -> Study:
-        for name, text in (files or {}).items():
-            farm.write(name, text)
-        forget(farm.package.name)
-        studies.append(Study(PROJECT, f"sqlite:///{path}"))
-        return studies[-1]
-
-    yield one
-    for study in studies:
-        study.close()
+    with openings(farm, f"sqlite:///{path}") as one:
+        yield one
 
 
 @pytest.fixture

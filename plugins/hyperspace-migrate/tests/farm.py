@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from hyperspace_core.study import Study
-
-Open = Callable[..., Study]
 PROJECT = "farm"
 
 HYPERSPACE = """

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from farm import DEPTH, Open, declaring, parts
+from farm import DEPTH, declaring, parts
 from hyperspace_core.errors import NotFound, Refused, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.filter import RunFilter
@@ -25,6 +25,7 @@ from hyperspace_core.worker.worker import Worker
 from hyperspace_migrate.check import check_project
 from hyperspace_migrate.plan import BackfillPlan, apply_plan, plan_backfill, undo
 from pytest_hyperspace.project import ProjectFolder
+from support.openings import Open
 
 Texts = Callable[[], list[tuple[Any, ...]]]
 FOREST = {"className": "Forest", "trees": 5}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from farm import DEPTH, PROJECT, Open, declaring, parts
+from farm import DEPTH, PROJECT, declaring, parts
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
@@ -14,6 +14,7 @@ from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 from hyperspace_migrate.check import CheckReport, check_project
 from hyperspace_migrate.plan import apply_plan, plan_backfill
+from support.openings import Open
 
 FOREST = {"className": "Forest", "trees": 5}
 RENAMED = parts().replace("trees", "n").replace("Line", "Slope")

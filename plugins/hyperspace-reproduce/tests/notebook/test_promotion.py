@@ -7,14 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from greenhouse_notebook import GROVE, Notebook
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
 from hyperspace_reproduce.replay import Likeness
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Notebook
-from .test_prototypes import GROVE
 
 Files = Callable[[], dict[str, str]]
 

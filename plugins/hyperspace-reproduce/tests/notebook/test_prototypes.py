@@ -7,33 +7,12 @@ import pydoc
 
 import pytest
 
+from greenhouse_notebook import GROVE, Notebook
 from hyperspace_core.errors import ConfigError, RegistrationError, UsageError
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
-
-from .conftest import Notebook
-
-GROVE = """
-    import math
-    from dataclasses import dataclass
-    from greenhouse.parts import Learner
-
-    FACTOR = 3
-
-    def rounded(number):
-        return math.floor(number)
-
-    @study.register
-    @dataclass
-    class Grove(Learner):
-        "Trees by the square."
-        side: float = 2.5
-
-        def size(self, seed: int) -> float:
-            return FACTOR * rounded(self.side ** 2)
-    """
 
 
 def source(study: Study, record: RunRecord) -> str:

@@ -11,10 +11,7 @@ import pytest
 
 from hyperspace_core.extension.manager import find
 from hyperspace_core.markers import PLUGINS_GROUP
-from hyperspace_core.records.run import RunRecord
 from hyperspace_core.study import Study
-from hyperspace_core.worker.state import WorkerOptions
-from hyperspace_core.worker.worker import Worker
 from pytest_hyperspace.project import ProjectFolder, forget
 
 PROJECT = "tampered"
@@ -131,10 +128,3 @@ def study(project: ProjectFolder, tmp_path: Path) -> Iterator[Callable[[], Study
             return opened.enter_context(Study(PROJECT, url, no_plugins=NO_PLUGINS))
 
         yield one
-
-
-def drained(study: Study, **options: Any) -> list[RunRecord]:
-    """The runs after a worker has drained the queue."""
-    chosen = WorkerOptions(drain=True, no_plugins=study.no_plugins, **options)
-    report = Worker(study.store, PROJECT, study.extensions, chosen, on_event=lambda event: None).run()
-    return [study.get(ended.run) for ended in report.ended]

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from draining import drained
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
 from hyperspace_core.records.codec import from_text, to_text
 from hyperspace_core.study import Study
 from hyperspace_reproduce.reproduce import ReproduceOptions
-
-from .conftest import drained
 
 # what the framework itself needs
 CORE = {"pluggy", "click", "importlib-metadata", "gitpython", "gitdb", "smmap", "msgspec", "rich",

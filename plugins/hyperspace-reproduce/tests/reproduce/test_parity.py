@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
+from draining import drained
 from hyperspace_core.errors import NotFound, UnknownClassError, UsageError
 from hyperspace_core.study import Study
 from hyperspace_reproduce.parity import parity, planned
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import drained
 
 REWRITTEN = """
 

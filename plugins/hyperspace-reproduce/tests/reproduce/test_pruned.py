@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from draining import drained
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.info import pruned_at
 from hyperspace_core.records.run import Metric, NewRun
@@ -17,8 +18,6 @@ from hyperspace_reproduce.parity import parity
 from hyperspace_reproduce.replay import Likeness
 from hyperspace_reproduce.reproduce import Site, reproduce
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import drained
 
 MEDIAN = {"className": "Median", "startup_runs": 1, "warmup_steps": 1, "metric": "total", "goal": "maximize"}
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
+from draining import drained
 from hyperspace_core.study import Study
 from hyperspace_reproduce.replay import Likeness
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import drained
 
 IDENTICAL, DIVERGED = Likeness.IDENTICAL, Likeness.DIVERGED
 

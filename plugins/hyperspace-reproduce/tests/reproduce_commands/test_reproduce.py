@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_hyperspace.project import ProjectFolder, forget
-
-from .conftest import THINGS, Typed
+from support.commands import Typed
+from support.growing import THINGS
 
 QUIET = ("--ignore", "stage_seconds/*")            # of an installed plugin that times the stages
 

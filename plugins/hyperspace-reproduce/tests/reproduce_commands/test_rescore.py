@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from hyperspace_core.errors import ExitCode
 from pytest_hyperspace.project import ProjectFolder
-
-from .conftest import Typed
+from support.commands import Typed
 
 pytestmark = pytest.mark.usefixtures("guessing")
+
+GUESSING = {
+    "hyperspace.py": """
+        from hyperspace_core import hookimpl
+
+        @hookimpl
+        def hyperspace_register(register):
+            from guessing import task
+            register.scenario(task.task, metric="result")
+            register.metric("hits", task.hits)
+        """,
+    "task.py": """
+        from hyperspace_core import Run
+
+        def task(run: Run, guesses: list[int]) -> float:
+            run.log_predictions([1] * len(guesses), guesses)
+            return 0.5
+
+        def hits(y_true, y_pred):
+            if y_pred[0] == 7:
+                raise ValueError("seven")
+            return int((y_true == y_pred).sum())
+        """,
+}
+
+
+@pytest.fixture
+def guessing(typed: Typed, hyperspace_project: Callable[..., ProjectFolder],
+             monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """A project whose one task stores its guesses; the true values are all 1."""
+    monkeypatch.setenv("HYPERSPACE_PROJECT", "guessing")
+    return hyperspace_project(GUESSING, name="guessing")
 
 
 def predicted(typed: Typed, *guesses: int) -> int:

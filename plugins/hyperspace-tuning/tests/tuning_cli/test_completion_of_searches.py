@@ -7,14 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from pytest_hyperspace.stores.harness import Harness
-from support.commands import completed  # noqa: F401 - a fixture
 from support.searching import new_search
 
 Completed = Callable[..., list[str]]
 
 
 @pytest.mark.parametrize("line", ["hyperspace searches show ", "hyperspace tune --resume "])
-def test_ids_of_searches_the_newest_first(completed: Completed, harness: Harness, line: str) -> None:  # noqa: F811
+def test_ids_of_searches_the_newest_first(completed: Completed, harness: Harness, line: str) -> None:
     for _ in range(2):
         new_search(harness.store, harness.project)
 
@@ -26,5 +25,5 @@ def test_ids_of_searches_the_newest_first(completed: Completed, harness: Harness
     ("hyperspace tune --project digits --tuner R", ["Random"]),
     ("hyperspace tune --project digits --pruner M", ["Median"]),
 ])
-def test_commands_tuners_and_pruners(completed: Completed, line: str, found: list[str]) -> None:  # noqa: F811
+def test_commands_tuners_and_pruners(completed: Completed, line: str, found: list[str]) -> None:
     assert completed(line) == found
