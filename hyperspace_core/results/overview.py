@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import importlib
+import math
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -150,11 +151,13 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
     """Read the progress of a search; `alive`: living workers. Raises `StoreError`."""
     own = RunFilter(project=search.project, search=search.uid)
     progress_done = replace(own, states=(State.COMPLETED,))
-    best = next(store.find(progress_done, order=ORDER_BEST, limit=1), None)
+    # a store may count infinity as the best
+    ended = store.find(progress_done, order=ORDER_BEST)
+    best = next((run for run in ended if run.result is not None and math.isfinite(run.result)), None)
     tasks = frozenset(task for worker in alive for task in worker.tasks)
     waits = search.state is SearchState.OPEN and not paused
     return SearchLine(search=search, counts=store.count(own),
-                      best=None if best is None or best.result is None else best,
+                      best=best,
                       why=why_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
 
 
@@ -197,11 +200,14 @@ def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord])
     criteria = criteria_of(run_traits(recent))
     for most in (1, BETTER):                       # usually the very best is comparable
         for record in store.find(wanted, order=ORDER_BEST, limit=most):
-            if record.result is None:              # runs without a usable result are last in this order
+            if record.result is None:              # runs without a result are last in this order
                 return None
+            if not math.isfinite(record.result):
+                continue
             if not criteria.against(*run_traits([record])):
                 return record
-    return next((run.record for run in run_traits(best_first(recent)) if not criteria.against(run)), None)
+    return next((run.record for run in run_traits(best_first(recent))
+                 if not criteria.against(run) and math.isfinite(run.record.result or 0.0)), None)
 
 
 # -- Format the progress of a run: as text and as a bar of characters --

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -81,7 +82,7 @@ class Results(Tabular, Sequence[RunRecord]):
     __hash__ = None  # type: ignore[assignment]
 
     def best(self) -> RunRecord | None:
-        """The best run by the task's metric; None without results.
+        """The best run by the task's metric; None without a finite result.
 
         Raises `UsageError` for runs of several tasks.
         """
@@ -89,7 +90,8 @@ class Results(Tabular, Sequence[RunRecord]):
         if len(tasks) > 1:
             raise UsageError(f"best of {', '.join(tasks)}: several tasks cannot be ranked; name one task")
         found = next(iter(best_first(self._records)), None)
-        return None if found is None or decisive(found) is None else found
+        value = None if found is None else decisive(found)
+        return None if value is None or not math.isfinite(value) else found
 
     def grouped(self) -> Grouped:
         """Group repeats into one row: n, mean, spread and interval, best mean first."""

@@ -161,7 +161,7 @@ def _rank(record: RunRecord) -> tuple[int, float]:
     value = decisive(record)
     if value is None:
         return 2, 0.0
-    if math.isnan(value):
+    if not math.isfinite(value):               # it diverged, also with a metric to maximize
         return 1, 0.0
     return 0, -value if record.metric.goal == "maximize" else value
 

@@ -117,3 +117,18 @@ def test_a_budget_in_words() -> None:
     assert str(Budget(runs=100, hours=8, target=0.99, patience=20)) == (
         "100 runs, or 8 hours of computing, or 0.99 reached, or no improvement in 20 runs")
     assert str(Budget(failures=3)) == "no limit"
+
+
+@pytest.mark.parametrize("metric", [MAXIMIZE, MINIMIZE])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_a_failure(metric: Metric, value: float) -> None:
+    good = replace(run(1, 0.5), metric=metric)
+    runs = [good, *(replace(run(number, value), metric=metric) for number in (2, 3, 4))]
+
+    assert best_of(runs, metric) == good
+    assert improvements(runs, metric) == [good]
+    assert runs_since_best(runs, metric) == 3
+    assert why_over(search(metric, target=1e300 if metric is MAXIMIZE else -1e300), runs) is None
+    assert why_over(search(metric, patience=3), runs) == "no improvement in 3 runs"
+    assert why_over(search(metric, failures=3), runs) == (
+        f"its last 3 runs failed, the last one with: result {value}")

@@ -95,7 +95,7 @@ def _texts(values: Iterable[object]) -> list[str]:
 
 def _compared(condition: Condition) -> Document | None:
     field, operator = _FIELDS.get(condition.path), _COMPARE.get(condition.op)
-    value = condition.value
+    value = trees.unwrapped(condition.value)
     if field is None or operator is None or type(value) not in (int, float):
         return None
     if (isinstance(value, int) and not trees.LOWEST <= value <= trees.HIGHEST) or math.isnan(value):

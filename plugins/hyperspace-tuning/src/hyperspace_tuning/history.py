@@ -195,7 +195,7 @@ class PastRuns:
         metric, value = self._search.metrics[0], record.result if state in ("completed", "pruned") else None
         if value is not None and record.metric.name != metric.name:    # a related task with another metric
             value = None if state == "pruned" else _values_of(record).get(metric.name)
-            if value is None or math.isnan(value):
+            if value is None:
                 left_out[f"a task of another metric (`{record.metric.name}`)"] += 1
                 return None
         run.trial = Trial(assignment=assignment, state=state, value=value, values=_values_of(record),
@@ -240,14 +240,14 @@ def _state_of(record: RunRecord) -> TrialState | None:
         return "failed"
     if record.state is not State.COMPLETED:
         return None
-    if record.result is None or math.isnan(record.result):
+    if record.result is None or not math.isfinite(record.result):
         return "failed"                            # it diverged: as bad as a failed one
     return "pruned" if info.is_pruned(record) else "completed"
 
 
 def _values_of(record: RunRecord) -> dict[str, float]:
     return {name: float(value) for name, value in record.metrics.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)}
+            if trees.is_number(value) and math.isfinite(value)}
 
 
 def _words(outside: Outside) -> str:

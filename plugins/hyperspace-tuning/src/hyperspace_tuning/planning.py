@@ -220,10 +220,10 @@ def runs_since_best(runs: Sequence[RunRecord], metric: Metric) -> int:
 
 
 def failures_in_a_row(runs: Sequence[RunRecord]) -> int:
-    """The number of runs that failed in a row, up to the last one that ended."""
+    """The number of runs that failed or diverged in a row, up to the last one that ended."""
     ended = sorted((run for run in runs if run.state in (State.COMPLETED, State.FAILED)),
                    key=lambda run: run.id, reverse=True)
-    return next((count for count, run in enumerate(ended) if run.state is State.COMPLETED), len(ended))
+    return next((count for count, run in enumerate(ended) if _result(run) is not None), len(ended))
 
 
 def improvements(runs: Sequence[RunRecord], metric: Metric) -> list[RunRecord]:
@@ -253,11 +253,15 @@ def _loss(run: RunRecord, metric: Metric) -> float:
 
 
 def _result(run: RunRecord) -> float | None:
-    if run.state is not State.COMPLETED or run.result is None or math.isnan(run.result):
+    if run.state is not State.COMPLETED or run.result is None or not math.isfinite(run.result):
         return None
     return run.result
 
 
 def _reason_of(runs: Sequence[RunRecord]) -> str:
-    failed = [run for run in runs if run.state is State.FAILED]
-    return max(failed, key=lambda run: run.id).reason or "no reason" if failed else "no reason"
+    failed = [run for run in runs if run.state is State.FAILED or (
+        run.state is State.COMPLETED and _result(run) is None)]
+    last = max(failed, key=lambda run: run.id, default=None)
+    if last is not None and last.state is State.COMPLETED:
+        return f"result {last.result}"
+    return "no reason" if last is None else last.reason or "no reason"

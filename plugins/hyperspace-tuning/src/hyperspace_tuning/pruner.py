@@ -94,7 +94,7 @@ class CurveBuilder:
     def add(self, step: int | None, value: float) -> None:
         step = self.count if step is None else step
         self.count += 1
-        if not math.isnan(value):
+        if math.isfinite(value):
             self._high = value if not value <= self._high else self._high
             self._low = value if not value >= self._low else self._low
         last = self._points[-1][0] if self._points else -1
@@ -168,8 +168,8 @@ class Pruner(Component):
 
 
 def score_of(value: float, goal: Goal) -> float:
-    """A number that is higher for a better value; the lowest of all for NaN."""
-    if math.isnan(value):
+    """A number that is higher for a better value; the lowest of all for NaN and infinities."""
+    if not math.isfinite(value):
         return -math.inf
     return value if goal == "maximize" else -value
 
