@@ -14,7 +14,7 @@ def boxes(picture: str) -> list[str]:
     return sorted(re.findall(r'<text class="box"[^>]*>([^<]*)</text>', picture))
 
 
-def test_the_picture_has_a_box_for_each_package_module_and_plugin() -> None:
+def test_the_picture_has_a_box_for_each_module_and_plugin() -> None:
     core = ROOT / "hyperspace_core"
     packages = [path.parent.name for path in core.glob("*/__init__.py")]
     modules = [path.stem for path in core.glob("*.py") if path.stem != "__init__"]

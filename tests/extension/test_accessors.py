@@ -161,7 +161,7 @@ def test_a_name_that_two_plugins_add_names_both(reporting: World, store: str) ->
         assert "'report' and 'zealous'" in broken(study.extensions)["zealous"]
 
 
-def test_an_accessor_that_cannot_be_imported_names_plugin_and_cause(world: World, store: str) -> None:
+def test_an_accessor_that_fails_to_import_names_plugin_and_cause(world: World, store: str) -> None:
     world.project("lab", PROJECT)
     world.plugin("ghost", HOOK + '        register.accessor("ghost", "not_there:x")')
 

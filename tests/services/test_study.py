@@ -94,7 +94,7 @@ def test_a_grid_of_thousands_is_stored_in_batches_of_a_thousand(study: Study) ->
     assert [len(batch) for batch in study.submit_batches(runs, study.pin())] == [1000, 1000, 500]
 
 
-def test_a_submission_check_sees_each_planned_run_and_may_refuse_it(study: Study) -> None:
+def test_a_submission_check_sees_each_run_and_may_refuse_it(study: Study) -> None:
     seen = []
 
     def check(run: NewRun) -> None:
@@ -114,7 +114,7 @@ def test_a_submission_check_sees_each_planned_run_and_may_refuse_it(study: Study
     assert study.run("first", {"rate": 2.0}, echo=False).state is State.COMPLETED      # it was never queued
 
 
-def test_an_execution_observer_gets_the_stored_run_before_it_begins(
+def test_an_execution_observer_gets_the_run_before_it_begins(
         study: Study, caplog: pytest.LogCaptureFixture) -> None:
     seen = []
 

@@ -106,7 +106,7 @@ def test_a_command_says_what_the_store_cannot_do(typed: Typed, words: tuple[obje
     assert out == ""
 
 
-def test_runs_of_a_search_are_copied_only_where_searches_are_kept(typed: Typed, tmp_path: Path) -> None:
+def test_runs_of_a_search_need_a_target_that_keeps_searches(typed: Typed, tmp_path: Path) -> None:
     home = f"sqlite:///{tmp_path}/runs.db"
     typed("tune", "train", "--runs", 2, "--tuner", "Random", "--storage", home)
     typed("worker", "--drain", "--storage", home)

@@ -145,7 +145,7 @@ def test_without_a_plugin_nothing_is_offered(bench: Bench) -> None:
     assert threading.active_count() == before
 
 
-def test_without_a_plugin_the_one_that_open_searches_need_is_named(bench: Bench, store: Store) -> None:
+def test_a_missing_plugin_that_open_searches_need_is_named(bench: Bench, store: Store) -> None:
     for tuner in ("TPE", "Mine"):
         store.add_search(NewSearch(uid=new_token(), project=PROJECT, task="t", scenario={"className": "S"},
                                    tuner={"className": tuner}))
@@ -459,7 +459,7 @@ def hyperspace_watch_run(run, ask, project):
 '''
 
 
-def test_a_run_whose_watcher_hangs_is_killed_when_it_is_cancelled(
+def test_a_cancelled_run_with_a_hanging_watcher_is_killed(
         project: ProjectFolder, store: Store, here: Here, tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "stuck", raising=False)

@@ -24,7 +24,7 @@ from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing import ServerNotInstalled
 from hyperspace_mongodb.testing.environment import python_with
 from pytest_hyperspace.project import ProjectFolder, make_project
-from test_ancestor import FILES as ATTENTION
+from support.attention import FILES as ATTENTION
 
 PROJECT, TASK = "ulmfit_attention", "imdb_1k_sample_single"
 SACRED = ("sacred==0.8.7", "pymongo>=4.9,<5", "numpy>=1.26", "setuptools<80")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.study import Study
+from hyperspace_core.worker.events import WorkerReport
+from hyperspace_core.worker.state import WorkerOptions
+from hyperspace_core.worker.worker import Worker
+
 MODELS = '''
 from dataclasses import dataclass
 from typing import Annotated
@@ -64,3 +70,9 @@ FILES = {
     "tasks/quick.json": '{"scenario": "Fit", "metric": {"name": "seconds", "goal": "minimize"}}',
     "tasks/near.json": '{"scenario": {"className": "Fit", "offset": 5.0}, "metric": {"name": "score"}}',
 }
+
+
+def work(study: Study, **options: object) -> WorkerReport:
+    """Run a worker in this process until the queue is empty, or for `max_runs` runs."""
+    chosen = WorkerOptions(isolation="inline", drain=True, **options)  # type: ignore[arg-type]
+    return Worker(study.store, "formula", build_manager(), chosen).run()

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from formula_project import work
 from hyperspace_core.errors import HyperspaceError
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
 from pytest_hyperspace.project import ProjectFolder
-from test_search_handle import work
 
 FIXTURE = Path(__file__).with_name("store_before_tuning.db")
 TUNERS = ["Random", "TPE", "GP", "CmaEs", "Sampler"]
@@ -83,7 +83,7 @@ def test_an_ended_search_is_resumed_with_a_larger_budget(study: Study) -> None:
     assert study.search(1).space().dimensions
 
 
-def test_without_the_plugin_the_store_is_read_and_the_plugin_named(folder: ProjectFolder,
+def test_without_its_plugin_a_store_is_read_and_names_the_plugin(folder: ProjectFolder,
                                                                    earlier: str) -> None:
     with Study("formula", earlier, no_plugins=["tuning"]) as study:
         assert len(study.results("main")) == 5

@@ -8,16 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from formula_project import MODELS
+from formula_project import MODELS, work
 from hyperspace_core.errors import ConfigError, NotFound, Refused, UsageError
-from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.search import Budget, SearchState
 from hyperspace_core.records.states import State
 from hyperspace_core.study import Study
-from hyperspace_core.worker.events import WorkerReport
-from hyperspace_core.worker.state import WorkerOptions
-from hyperspace_core.worker.worker import Worker
 from hyperspace_tuning.proposer import Proposer
 from hyperspace_tuning.study import Search
 from pytest_hyperspace.project import ProjectFolder, forget
@@ -26,11 +22,6 @@ from pytest_hyperspace.project import ProjectFolder, forget
 @pytest.fixture
 def search(study: Study) -> Search:
     return study.tune("main", runs=6, tuner="Random", space={"model": "Tree"})
-
-
-def work(study: Study, **options: object) -> WorkerReport:
-    chosen = WorkerOptions(isolation="inline", drain=True, **options)  # type: ignore[arg-type]
-    return Worker(study.store, "formula", build_manager(), chosen).run()
 
 
 def test_progress_is_shown_from_the_first_run_to_the_last(study: Study, search: Search) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from formula_project import work
 from hyperspace_core.records.states import State
 from hyperspace_core.results.overview import QueueProgress
 from hyperspace_core.study import Study
 from hyperspace_tuning import study as handle
 from hyperspace_tuning.study import Search, SearchView
-from test_search_handle import work
 
 
 @pytest.fixture

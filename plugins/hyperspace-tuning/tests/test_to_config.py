@@ -9,7 +9,7 @@ import pytest
 from hyperspace_core.config.tree import merge
 from hyperspace_core.ranges import Float, Int
 from hyperspace_tuning.space import Placement
-from test_from_signature import Forest, Standard, Support, space
+from searched_classes import Forest, Standard, Support, space
 
 CONFIG = space().to_config({})
 

@@ -15,9 +15,9 @@ from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing import Server
+from mongo_shell import PASSWORD, execute_script
 from pytest_hyperspace.stores.harness import Harness
 from support.behaving import until
-from test_role import PASSWORD, execute_script
 
 pytestmark = [pytest.mark.skipif(missing() is not None, reason=str(missing())), pytest.mark.timeout(300)]
 
