@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hyperspace_core.config.annotations import family_of, range_within
     from hyperspace_core.config.build import build_component
     from hyperspace_core.config.jsonfile import parse_object, read_object
-    from hyperspace_core.config.migrate import EVERY, applied, step_text
+    from hyperspace_core.config.migrate import EVERY, applied
     from hyperspace_core.config.registry import Entry, Registry, pick
     from hyperspace_core.config.signature import Parameter, Signature
     from hyperspace_core.config.tree import Tree
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.features import missing_component
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project, installed_projects
-    from hyperspace_core.extension.register import NotComputed, Register, RegisteredMetric
+    from hyperspace_core.extension.register import Register, RegisteredMetric
     from hyperspace_core.extension.storage import StorageRegister, open_store, redact, resolve_url
     from hyperspace_core.lookup import get_run, get_search
     from hyperspace_core.records import (
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
         LeftOut,
         criteria_of,
     )
-    from hyperspace_core.results.diff import other_code, written_earlier, written_today
+    from hyperspace_core.results.diff import other_code, written_today
     from hyperspace_core.results.export import SHOWN, Tabular, text_of
     from hyperspace_core.results.overview import LiveView, SearchLine
     from hyperspace_core.results.repeats import Estimate
@@ -104,7 +104,7 @@ _HOMES = {
     "hyperspace_core.config.annotations": ("family_of", "range_within"),
     "hyperspace_core.config.build": ("build_component",),
     "hyperspace_core.config.jsonfile": ("parse_object", "read_object"),
-    "hyperspace_core.config.migrate": ("EVERY", "applied", "step_text"),
+    "hyperspace_core.config.migrate": ("EVERY", "applied"),
     "hyperspace_core.config.registry": ("Entry", "Registry", "pick"),
     "hyperspace_core.config.signature": ("Parameter", "Signature"),
     "hyperspace_core.config.tree": ("Tree",),
@@ -120,7 +120,7 @@ _HOMES = {
     "hyperspace_core.extension.features": ("missing_component",),
     "hyperspace_core.extension.manager": ("Extensions",),
     "hyperspace_core.extension.project": ("Project", "installed_projects"),
-    "hyperspace_core.extension.register": ("NotComputed", "Register", "RegisteredMetric"),
+    "hyperspace_core.extension.register": ("Register", "RegisteredMetric"),
     "hyperspace_core.extension.storage": ("StorageRegister", "open_store", "redact", "resolve_url"),
     "hyperspace_core.lookup": ("get_run", "get_search"),
     "hyperspace_core.records.filter": ("is_missing", "look_up"),
@@ -131,7 +131,7 @@ _HOMES = {
     "hyperspace_core.results.comparable": (
         "Comparable", "Criteria", "CurrentCode", "LIVE", "LeftOut", "criteria_of",
     ),
-    "hyperspace_core.results.diff": ("other_code", "written_earlier", "written_today"),
+    "hyperspace_core.results.diff": ("other_code", "written_today"),
     "hyperspace_core.results.export": ("SHOWN", "Tabular", "text_of"),
     "hyperspace_core.results.overview": ("LiveView", "SearchLine"),
     "hyperspace_core.results.repeats": ("Estimate",),
@@ -166,7 +166,7 @@ _MODULES = {
 __all__ = [
     "CHANGES", "EVERY", "LIVE", "MAX_NAME", "SHOWN", "SNAPSHOT", "AccessorRegister", "Answer", "AskWorker",
     "BadResult", "Clock", "Column", "Comparable", "ConfigSection", "Criteria", "CurrentCode", "DataRule",
-    "Entry", "Estimate", "Extensions", "GitUnavailable", "LeftOut", "LiveView", "NotComputed", "Parameter",
+    "Entry", "Estimate", "Extensions", "GitUnavailable", "LeftOut", "LiveView", "Parameter",
     "Problem", "Project", "Pruned", "Register", "RegisteredMetric", "Registry", "Rescored", "Results",
     "RunWatcher", "SearchLine", "Signature", "StorageRegister", "SubmitOptions", "Table", "Tabular", "Tree",
     "Worker", "WorkerContext", "WorkerOptions", "applied", "build_component", "changed", "checked_out",
@@ -176,8 +176,8 @@ __all__ = [
     "look_up", "missing_component", "name_of", "named_snapshots", "numbers_in", "open_here", "open_store",
     "other_code", "overview", "parse_object", "patched", "pick", "plan", "problem_of_task", "protocol",
     "range_text", "range_within", "read_object", "redact", "resolve_url", "run_traits", "search_fields",
-    "signatures", "states", "statistics", "step_text", "tables", "text", "text_of", "trees",
-    "trim_provenance", "unpacked", "user_at_host", "what_it_said", "written_earlier", "written_today",
+    "signatures", "states", "statistics", "tables", "text", "text_of", "trees",
+    "trim_provenance", "unpacked", "user_at_host", "what_it_said", "written_today",
 ]
 
 

@@ -86,23 +86,6 @@ def checked_steps(steps: Iterable[Any]) -> tuple[Tree, ...]:
     return tuple(checked)
 
 
-def step_text(step: Mapping[str, Any]) -> str:
-    """A step on one line, for display: `Forest.max_depth = null`."""
-    of = f"{step['of']}." if "of" in step else ""
-    limits = [f"in {step['within']}"] if "within" in step else []
-    limits += [f"of {step['scenario']}"] if "scenario" in step else []
-    limit = f" ({' '.join(limits)})" if limits else ""
-    match step["op"]:
-        case "add":
-            return f"{of}{step['parameter']} = {_json(step['value'])}{limit}"
-        case "rename_class":
-            return f"class {step['name']} -> {step['to']}{limit}"
-        case "map_values":
-            pairs = ", ".join(f"{_json(old)} -> {_json(new)}" for old, new in step["values"])
-            return f"{of}{step['parameter']}: {pairs}{limit}"
-    return f"{of}{step['parameter']} -> {step['to']}{limit}"
-
-
 def _check_text(op: str, field: str, text: Any) -> None:
     if not isinstance(text, str) or not text.strip():
         raise ConfigError(f"{op}: `{field}`: expected a name, found {shown(text)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.components import Dataset, Model, Preprocessor, Scenario, Scorer, Trainer
 from hyperspace_core.config.build import build_arguments, build_component
-from hyperspace_core.config.complete import complete, complete_component, missing, without_seed
+from hyperspace_core.config.complete import complete, complete_component, missing
 from hyperspace_core.config.jsonfile import read_json
 from hyperspace_core.config.migrate import SCENARIO, applied
 from hyperspace_core.config.registry import Registry
@@ -251,19 +251,6 @@ class Project:
     def own_default(self, section: ConfigSection, name: str) -> Any:
         """The default that a class gives to a parameter, as a config value; `MISSING` if there is none."""
         return own_default(section.signature, section.signature.by_name[name], self.registry)
-
-    def problems(self, task: str, scenario: Tree, config: Tree, seed: int = 0) -> tuple[str, ...]:
-        """Why stored trees do not fit the present code, one line each; empty if they fit."""
-        found: dict[str, None] = {}
-        try:
-            self.complete_scenario(Task(name=task, scenario=scenario))
-        except ConfigError as error:
-            found |= dict.fromkeys(error.problems)
-        try:
-            self.complete(scenario, without_seed(config, self.scenario_signature(scenario), seed))
-        except ConfigError as error:
-            found |= dict.fromkeys(error.problems)
-        return tuple(found)
 
     def build_scenario(self, tree: Tree) -> Any:
         """Build the scenario of a completed tree. Raises `ConfigError`."""

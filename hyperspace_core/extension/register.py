@@ -18,8 +18,8 @@ from hyperspace_core.config.migrate import checked_steps
 from hyperspace_core.config.parameters import Signature
 from hyperspace_core.config.registry import Registry, is_abstract
 from hyperspace_core.config.signature import signature_of, signature_of_method, tree_of
-from hyperspace_core.config.tree import CLASS_NAME, copied, is_json, is_number, shown, unwrapped
-from hyperspace_core.errors import ConfigError, RegistrationError, UsageError, did_you_mean
+from hyperspace_core.config.tree import CLASS_NAME, copied, is_json, shown
+from hyperspace_core.errors import ConfigError, RegistrationError, did_you_mean
 from hyperspace_core.records.logged import MAX_NAME, is_name
 from hyperspace_core.records.run import Goal, Metric, Migration
 from hyperspace_core.records.task import Task, check_task_name
@@ -106,13 +106,6 @@ def _signatures(target: Any) -> list[Signature]:
 
 # -- Registered metrics, computed from the predictions of runs --
 
-_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-
-
-class NotComputed(UsageError):
-    """A metric could not be computed for one run."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class RegisteredMetric:
     """A function of predictions; its parameters are the names of their arrays."""
@@ -121,28 +114,6 @@ class RegisteredMetric:
     function: Callable[..., Any]
     goal: Goal
     origin: str = ""
-
-    def of(self, arrays: Mapping[str, Any]) -> float:
-        """Compute the metric. Raises `NotComputed` for a missing array or an error."""
-        given = self._arguments(arrays)
-        try:
-            value = unwrapped(self.function(**given))
-        except Exception as error:
-            raise NotComputed(f"{self.name} raised {type(error).__name__}: {error}") from error
-        if not is_number(value):
-            raise NotComputed(f"{self.name} returned a {type(value).__name__}; a metric returns one number")
-        return float(value)
-
-    def _arguments(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        parameters = inspect.signature(self.function).parameters.values()
-        needed = [one.name for one in parameters if one.kind in _BY_NAME
-                  and one.default is inspect.Parameter.empty]
-        missing = [name for name in needed if name not in arrays]
-        if missing:
-            raise NotComputed(f"{self.name} needs `{missing[0]}`, and the run has stored "
-                              f"{', '.join(sorted(arrays))}; name parameters as in run.log_predictions")
-        return {one.name: arrays[one.name] for one in parameters
-                if one.kind in _BY_NAME and one.name in arrays}
 
 
 def checked_metric(name: Any, function: Any, goal: Any, origin: str) -> RegisteredMetric:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from hyperspace_core.capture.syntax import plain, text_of
 from hyperspace_core.config.migrate import applied
-from hyperspace_core.config.tree import CLASS_NAME, Tree, diff, flatten, match_key, written_part
+from hyperspace_core.config.tree import Tree, diff, flatten, written_part
 from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.execution.code import PINNED
 from hyperspace_core.records.logged import Point
@@ -293,25 +293,8 @@ def written_today(store: Store, record: RunRecord, known: Mapping[str, Migration
         return record.submitted
     first = rewritten_of(store, record)
     scenario, config = (first[0].scenario, first[0].config) if first else (record.scenario, record.config)
-    return _after(steps, scenario, written_part(config, record.submitted), record)
-
-
-def written_earlier(record: RunRecord, steps: Iterable[Tree]) -> Any:
-    """Translate `submitted` of a run that was executed with newer names."""
-    return _after(steps, record.scenario, _with_classes(record.submitted, record.config), record)
-
-
-def _after(steps: Iterable[Tree], scenario: Tree | None, written: Any, record: RunRecord) -> Any:
     try:                                   # added values were not submitted
-        return applied([step for step in steps if step["op"] != "add"], scenario, written)[1]
+        return applied([step for step in steps if step["op"] != "add"], scenario,
+                       written_part(config, record.submitted))[1]
     except ConfigError:
         return record.submitted
-
-
-def _with_classes(written: Any, completed: Any) -> Any:
-    """The submitted config, with the class names of the completed config."""
-    if not isinstance(written, Mapping) or not isinstance(completed, Mapping):
-        return written
-    named = {CLASS_NAME: completed[CLASS_NAME]} if CLASS_NAME in completed else {}
-    return named | {key: _with_classes(inner, completed.get(match_key(key, completed) or key))
-                    for key, inner in written.items()}

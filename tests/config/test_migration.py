@@ -11,7 +11,6 @@ from hyperspace_core.config.migrate import (
     applied,
     checked_step,
     checked_steps,
-    step_text,
 )
 from hyperspace_core.config.tree import canonical
 from hyperspace_core.errors import ConfigError
@@ -201,16 +200,6 @@ def test_a_removed_name_may_not_return_in_the_same_migration() -> None:
 def test_a_migration_without_steps_is_refused() -> None:
     with pytest.raises(ConfigError, match="it has no steps"):
         checked_steps([])
-
-
-def test_a_step_is_described_on_one_line() -> None:
-    steps = [add("max_depth", None, of="Forest"), add("rate", 0.1, scenario="Trial"), rename("a.b", "c"),
-             move("a.b", "c.d"), map_values("rule", {"gini": "Gini"}, of="Forest", within="classifier"),
-             rename_class("Old", "New")]
-
-    assert list(map(step_text, steps)) == [
-        "Forest.max_depth = null", "rate = 0.1 (of Trial)", "a.b -> c", "a.b -> c.d",
-        'Forest.rule: "gini" -> "Gini" (in classifier)', "class Old -> New"]
 
 
 # -- for all trees -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 from farm import DEPTH, declaring, parts
 from hyperspace_core.errors import NotFound, Refused, UsageError
 from hyperspace_core.extension.manager import build_manager
+from hyperspace_core.migrations import add, map_values, move, rename, rename_class
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.results.comparable import existing_runs, experiment_key
@@ -23,7 +24,7 @@ from hyperspace_core.submission import SubmitOptions, plan, problem_of_task
 from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 from hyperspace_migrate.check import check_project
-from hyperspace_migrate.plan import BackfillPlan, apply_plan, plan_backfill, undo
+from hyperspace_migrate.plan import BackfillPlan, apply_plan, plan_backfill, step_text, undo
 from pytest_hyperspace.project import ProjectFolder
 from support.openings import Open
 
@@ -485,3 +486,13 @@ def test_a_run_of_earlier_code_can_be_rerun(filled: bool, opened: Open) -> None:
     assert config(study, 2)["learner"] == {"className": "Slope", "slope": 1.0}
     assert config(study, waiting)["learner"]["n"] == 5 and config(study, again)["learner"]["n"] == 6
     assert check_project(study.project, study.store, RunFilter(project="farm")).findings == ()
+
+
+def test_a_step_is_described_on_one_line() -> None:
+    steps = [add("max_depth", None, of="Forest"), add("rate", 0.1, scenario="Trial"), rename("a.b", "c"),
+             move("a.b", "c.d"), map_values("rule", {"gini": "Gini"}, of="Forest", within="classifier"),
+             rename_class("Old", "New")]
+
+    assert list(map(step_text, steps)) == [
+        "Forest.max_depth = null", "rate = 0.1 (of Trial)", "a.b -> c", "a.b -> c.d",
+        'Forest.rule: "gini" -> "Gini" (in classifier)', "class Old -> New"]

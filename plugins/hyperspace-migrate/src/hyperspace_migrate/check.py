@@ -14,15 +14,13 @@ from hyperspace_core.plugin import (
     Project,
     Tree,
     applied,
-    step_text,
     trees,
-    written_earlier,
     written_today,
 )
 from hyperspace_core.ranges import Choice, Range
 from hyperspace_core.records import ORDER_OLDEST, Outcome, RunFilter, RunRecord, State
 from hyperspace_core.storage import Store, migrations_of
-from hyperspace_migrate.plan import SEED, Course, CurrentSignatures, path_of_any
+from hyperspace_migrate.plan import SEED, Course, CurrentSignatures, path_of_any, step_text
 
 Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range"]
 HINTS = ("lacking", "range")   # kinds that are not errors
@@ -310,3 +308,21 @@ def _plain_values(sections: Iterable[ConfigSection]) -> set[tuple[str, str]]:
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= LONGEST else f"{text[:LONGEST - 1]}…"
+
+
+def written_earlier(record: RunRecord, steps: Iterable[Tree]) -> Any:
+    """Translate `submitted` of a run that was executed with newer names."""
+    written = _with_classes(record.submitted, record.config)
+    try:                                   # added values were not submitted
+        return applied([step for step in steps if step["op"] != "add"], record.scenario, written)[1]
+    except ConfigError:
+        return record.submitted
+
+
+def _with_classes(written: Any, completed: Any) -> Any:
+    """The submitted config, with the class names of the completed config."""
+    if not isinstance(written, Mapping) or not isinstance(completed, Mapping):
+        return written
+    named = {trees.CLASS_NAME: completed[trees.CLASS_NAME]} if trees.CLASS_NAME in completed else {}
+    return named | {key: _with_classes(inner, completed.get(trees.match_key(key, completed) or key))
+                    for key, inner in written.items()}

@@ -111,8 +111,9 @@ def _undo(context: CommandContext, name: str, *, dry_run: bool, as_json: bool) -
 
 
 def _list(context: CommandContext, *, as_json: bool) -> None:
-    from hyperspace_core.plugin import step_text, text
+    from hyperspace_core.plugin import text
     from hyperspace_core.storage import migrations_of
+    from hyperspace_migrate.plan import step_text
 
     found = list(migrations_of(context.store, context.name).values())
     if as_json:

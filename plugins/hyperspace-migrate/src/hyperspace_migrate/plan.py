@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,12 +20,12 @@ from hyperspace_core.plugin import (
     Project,
     Tree,
     applied,
+    completion,
     is_name,
-    step_text,
     user_at_host,
 )
 from hyperspace_core.plugin import trees as trees_
-from hyperspace_core.records import ORDER_OLDEST, Migration, Rewrite, RunFilter, RunRecord, State
+from hyperspace_core.records import ORDER_OLDEST, Migration, Rewrite, RunFilter, RunRecord, State, Task
 from hyperspace_core.storage import Migrations, Store, migrations_of
 
 SEED = "seed"                  # a parameter of that name receives the run's seed; its default does not count
@@ -97,8 +98,21 @@ class CurrentSignatures:
         if key not in self._problems:
             if len(self._problems) >= KEPT:
                 self._problems.clear()
-            self._problems[key] = self.project.problems(record.task, scenario, config, record.seed or 0)
+            self._problems[key] = self._found(record, scenario, config)
         return self._problems[key]
+
+    def _found(self, record: RunRecord, scenario: Tree, config: Tree) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        try:
+            self.project.complete_scenario(Task(name=record.task, scenario=scenario))
+        except ConfigError as error:
+            found |= dict.fromkeys(error.problems)
+        try:
+            signature = self.project.scenario_signature(scenario)
+            self.project.complete(scenario, completion.without_seed(config, signature, record.seed or 0))
+        except ConfigError as error:
+            found |= dict.fromkeys(error.problems)
+        return tuple(found)
 
     def _scenario_name(self, scenario: Tree) -> str | None:
         """Current name of the scenario's class, as used by steps after a renaming."""
@@ -383,3 +397,24 @@ def _undoable(store: Store, migration: Migration) -> list[int]:
                               f"after it; undo '{later[-1]}' first")
             runs.append(record.id)
     return runs
+
+
+def step_text(step: Mapping[str, Any]) -> str:
+    """A step on one line, for display: `Forest.max_depth = null`."""
+    of = f"{step['of']}." if "of" in step else ""
+    limits = [f"in {step['within']}"] if "within" in step else []
+    limits += [f"of {step['scenario']}"] if "scenario" in step else []
+    limit = f" ({' '.join(limits)})" if limits else ""
+    match step["op"]:
+        case "add":
+            return f"{of}{step['parameter']} = {_json(step['value'])}{limit}"
+        case "rename_class":
+            return f"class {step['name']} -> {step['to']}{limit}"
+        case "map_values":
+            pairs = ", ".join(f"{_json(old)} -> {_json(new)}" for old, new in step["values"])
+            return f"{of}{step['parameter']}: {pairs}{limit}"
+    return f"{of}{step['parameter']} -> {step['to']}{limit}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.errors import HyperspaceError, NotFound, did_you_mean
+from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
 from hyperspace_core.plugin import (
-    NotComputed,
     RegisteredMetric,
     Rescored,
     function_fingerprint,
     info,
     loaded,
     name_of,
+    trees,
     user_at_host,
 )
 from hyperspace_core.records import RunRecord
@@ -24,6 +25,38 @@ from hyperspace_core.storage import Migrations
 if TYPE_CHECKING:
     from hyperspace_core.plugin import Project
     from hyperspace_core.storage import Store
+
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class NotComputed(UsageError):
+    """A metric could not be computed for one run."""
+
+
+def computed(metric: RegisteredMetric, arrays: Mapping[str, Any]) -> float:
+    """Compute a metric. Raises `NotComputed` for a missing array or an error."""
+    given = _arguments(metric, arrays)
+    try:
+        value = metric.function(**given)
+    except Exception as error:
+        raise NotComputed(f"{metric.name} raised {type(error).__name__}: {error}") from error
+    number = trees.unwrapped(value)
+    if not trees.is_number(number):
+        raise NotComputed(f"{metric.name} returned a {type(number).__name__}; a metric returns one number")
+    return float(number)
+
+
+def _arguments(metric: RegisteredMetric, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(metric.function).parameters.values()
+    needed = [one.name for one in parameters if one.kind in _BY_NAME
+              and one.default is inspect.Parameter.empty]
+    missing = [name for name in needed if name not in arrays]
+    if missing:
+        raise NotComputed(f"{metric.name} needs `{missing[0]}`, and the run has stored "
+                          f"{', '.join(sorted(arrays))}; name parameters as in run.log_predictions")
+    return {one.name: arrays[one.name] for one in parameters
+            if one.kind in _BY_NAME and one.name in arrays}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scoring:
@@ -61,7 +94,7 @@ def rescored(store: Store, project: Project, records: Iterable[RunRecord], metri
             yield Scoring(run=record.id, value=known.value, why="computed already")
             continue
         try:
-            value = metric.of(predictions_of(store, record))
+            value = computed(metric, predictions_of(store, record))
         except NotComputed as error:
             yield Scoring(run=record.id, why=str(error), failed=True)
         except NotFound as error:
