@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import html
 import json
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Missing
 from hyperspace_core.errors import HyperspaceError, UsageError, did_you_mean
@@ -22,6 +23,8 @@ from hyperspace_core.results.table import ID, SECONDS, Column, Table, gc_paused,
 
 if TYPE_CHECKING:
     import pandas
+
+Item = TypeVar("Item")
 
 SHOWN = 30                     # rows that a notebook or prompt shows
 
@@ -79,6 +82,30 @@ class Tabular(ABC):
     def _rest(self) -> list[str]:
         """Lines below the shown table."""
         return []
+
+
+class Rows(Tabular, Sequence[Item]):
+    """A sequence of items, shown as a table of the first ones and a count of the rest."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = tuple(items)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Item | Self:
+        if not isinstance(index, slice):
+            return self._items[index]
+        part = copy.copy(self)
+        part._items = self._items[index]
+        return part
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def _rest(self) -> list[str]:
+        return [f"… {len(self) - SHOWN:,} more"] if len(self) > SHOWN else []
 
 
 def text_of(table: Table) -> tuple[list[str], list[list[str]]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten, is_number
 from hyperspace_core.records.info import KEY as RESCORED
@@ -23,7 +22,7 @@ from hyperspace_core.records.info import (
 )
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.comparable import left_out_text
-from hyperspace_core.results.export import SHOWN, Tabular
+from hyperspace_core.results.export import SHOWN, Rows
 from hyperspace_core.results.format import ids_text, value_text
 from hyperspace_core.results.table import (
     ID,
@@ -284,41 +283,23 @@ def without_folds(value: Any) -> Any:
     return list(map(without_folds, value)) if isinstance(value, list | tuple) else value
 
 
-class Grouped(Tabular, Sequence[Repeats]):
+class Grouped(Rows[Repeats]):
     """Configs with their repeats, best mean first."""
 
     def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
                  looked_at: int | None = None) -> None:
-        self._groups = tuple(group_repeats(records))
+        super().__init__(group_repeats(records))
         self.left_out = tuple(left_out)
         self.looked_at = looked_at
 
-    @overload
-    def __getitem__(self, index: int) -> Repeats: ...
-    @overload
-    def __getitem__(self, index: slice) -> Grouped: ...
-    def __getitem__(self, index: int | slice) -> Repeats | Grouped:
-        found = self._groups[index]
-        if isinstance(found, Repeats):
-            return found
-        part = copy.copy(self)
-        part._groups = found
-        return part
-
-    def __len__(self) -> int:
-        return len(self._groups)
-
-    def __iter__(self) -> Iterator[Repeats]:
-        return iter(self._groups)
-
     def table(self, *, constant: bool = False) -> Table:
-        return tabulate_repeats(self._groups, constant=constant)
+        return tabulate_repeats(self._items, constant=constant)
 
     def _page(self) -> Table:
-        return tabulate_repeats(self._groups[:SHOWN]).folded()
+        return tabulate_repeats(self._items[:SHOWN]).folded()
 
     def _rest(self) -> list[str]:
-        more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        more = super()._rest()
         return [*more, *filter(None, [
             left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
 

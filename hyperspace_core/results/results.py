@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
 from hyperspace_core.extension.accessors import RESULTS, Accessors
@@ -18,7 +17,7 @@ from hyperspace_core.records.info import decisive, is_mended
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.comparable import Comparison, CurrentCode, left_out_text, select_comparable
-from hyperspace_core.results.export import SHOWN, Tabular, text_of
+from hyperspace_core.results.export import SHOWN, Rows, text_of
 from hyperspace_core.results.repeats import Grouped, has_repeats
 from hyperspace_core.results.table import Column, Table, best_first, ordered, tabulate
 from hyperspace_core.storage import Store
@@ -31,7 +30,7 @@ Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 __all__ = ["SHOWN", "Results", "text_of"]
 
 
-class Results(Tabular, Sequence[RunRecord]):
+class Results(Rows[RunRecord]):
     """Runs, best first by their task's metric; shown as a table.
 
     `left_out`: runs that are not comparable with these, each with its `record` and `reasons`.
@@ -41,7 +40,7 @@ class Results(Tabular, Sequence[RunRecord]):
     def __init__(self, records: Iterable[RunRecord] = (), left_out: Iterable[LeftOut] = (), *,
                  order_by: str | None = None, read: Read | None = None,
                  looked_at: int | None = None, accessors: Accessors | None = None) -> None:
-        self._records = tuple(best_first(records) if order_by is None else ordered(records, order_by))
+        super().__init__(best_first(records) if order_by is None else ordered(records, order_by))
         self.left_out = tuple(left_out)
         self.looked_at = looked_at
         self._read = read
@@ -58,26 +57,13 @@ class Results(Tabular, Sequence[RunRecord]):
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(() if self._accessors is None else self._accessors.names(RESULTS))]
 
-    @overload
-    def __getitem__(self, index: int) -> RunRecord: ...
-    @overload
-    def __getitem__(self, index: slice) -> Results: ...
-    def __getitem__(self, index: int | slice) -> RunRecord | Results:
-        found = self._records[index]
-        if isinstance(found, RunRecord):
-            return found
-        part = copy.copy(self)
-        part._records, part._built = found, {}
+    def __copy__(self) -> Results:
+        part = object.__new__(Results)
+        part.__dict__ |= {**vars(self), "_built": {}}
         return part
 
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __iter__(self) -> Iterator[RunRecord]:
-        return iter(self._records)
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Results) and self._records == other._records
+        return isinstance(other, Results) and self._items == other._items
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -86,20 +72,20 @@ class Results(Tabular, Sequence[RunRecord]):
 
         Raises `UsageError` for runs of several tasks.
         """
-        tasks = sorted({record.task for record in self._records})
+        tasks = sorted({record.task for record in self._items})
         if len(tasks) > 1:
             raise UsageError(f"best of {', '.join(tasks)}: several tasks cannot be ranked; name one task")
-        found = next(iter(best_first(self._records)), None)
+        found = next(iter(best_first(self._items)), None)
         value = None if found is None else decisive(found)
         return None if value is None or not math.isfinite(value) else found
 
     def grouped(self) -> Grouped:
         """Group repeats into one row: n, mean, spread and interval, best mean first."""
-        return Grouped(self._records, self.left_out, looked_at=self.looked_at)
+        return Grouped(self._items, self.left_out, looked_at=self.looked_at)
 
     def metrics(self, names: str | Collection[str] | None = None) -> LongSeries:
         """Read the logged series, all or those of these names, into one long table."""
-        return long_series(self._records, self.points, (names,) if isinstance(names, str) else names)
+        return long_series(self._items, self.points, (names,) if isinstance(names, str) else names)
 
     def points(self, run: int, names: Collection[str] | None = None) -> Iterable[Point]:
         """Read the points that a run has logged, in order.
@@ -111,14 +97,14 @@ class Results(Tabular, Sequence[RunRecord]):
         return self._read(run, names)
 
     def table(self, *, constant: bool = False) -> Table:
-        return tabulate(self._records, constant=constant, as_given=True)
+        return tabulate(self._items, constant=constant, as_given=True)
 
     def _page(self) -> Table:
-        return tabulate(self._records[:SHOWN], as_given=True).folded()
+        return tabulate(self._items[:SHOWN], as_given=True).folded()
 
     def _rest(self) -> list[str]:
-        more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
-        if has_repeats(self._records[:SHOWN]):
+        more = super()._rest()
+        if has_repeats(self._items[:SHOWN]):
             more.append("some runs are repeats; .grouped() shows one row a config")
         return [*more, *filter(None, [
             left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
@@ -136,37 +122,17 @@ class SeriesPoint:
     value: float
 
 
-class LongSeries(Tabular, Sequence[SeriesPoint]):
+class LongSeries(Rows[SeriesPoint]):
     """Points of many runs, by run, in the order of logging."""
 
     nothing = "no series"
 
-    def __init__(self, points: Iterable[SeriesPoint]) -> None:
-        self._points = tuple(points)
-
-    @overload
-    def __getitem__(self, index: int) -> SeriesPoint: ...
-    @overload
-    def __getitem__(self, index: slice) -> LongSeries: ...
-    def __getitem__(self, index: int | slice) -> SeriesPoint | LongSeries:
-        found = self._points[index]
-        return found if isinstance(found, SeriesPoint) else LongSeries(found)
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    def __iter__(self) -> Iterator[SeriesPoint]:
-        return iter(self._points)
-
     def table(self, *, constant: bool = False) -> Table:
         """Return all four columns; `constant` has no effect."""
-        return _series_table(self._points)
+        return _series_table(self._items)
 
     def _page(self) -> Table:
-        return _series_table(self._points[:SHOWN])
-
-    def _rest(self) -> list[str]:
-        return [f"… {len(self) - SHOWN:,} more"] if len(self) > SHOWN else []
+        return _series_table(self._items[:SHOWN])
 
 
 def long_series(records: Sequence[RunRecord], read: Read, names: Collection[str] | None) -> LongSeries:
