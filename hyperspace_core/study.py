@@ -18,7 +18,7 @@ from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.lookup import conditions, get_run
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, RunFilter, parse_states
-from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.table import best_first, gc_paused
@@ -292,16 +292,14 @@ class Study:
             records = best_first(map(share, self.store.find(wanted, order=order, limit=early)))
             page = (Comparison(kept=tuple(records)) if wish == ALL else
                     select_comparable(records, self._current_code))
-        return Results(page.kept, page.left_out, order_by=order_by, read=self._series,
-                       looked_at=page.looked_at, accessors=self._accessors)[:limit]
+        return Results(page.kept, page.left_out, order_by=order_by, looked_at=page.looked_at,
+                       read=lambda run, names: self.store.points(run, names=names),
+                       accessors=self._accessors)[:limit]
 
     def _current_code(self) -> CurrentCode:
         from hyperspace_core.results.comparable import CurrentCode
 
         return CurrentCode(self.project)
-
-    def _series(self, run: int, names: Collection[str] | None) -> Iterator[Point]:
-        return self.store.points(run, names=names)
 
     def export(self, run: int, folder: str | Path, *, artifacts: Collection[str] | None = None,
                component: str | None = None, force: bool = False) -> Path:

@@ -332,12 +332,9 @@ def _held_by(target: Any) -> list[type]:
         for held in _types_in(waiting.pop()):
             if held not in found:
                 found[held] = None
-                waiting += [one.kind for one in signature_of(held).parameters] if _is_nested(held) else []
+                is_nested = hasattr(held, "__dataclass_fields__")
+                waiting += [one.kind for one in signature_of(held).parameters] if is_nested else []
     return sorted(found, key=lambda one: (one.__module__, one.__qualname__))
-
-
-def _is_nested(held: type) -> bool:
-    return hasattr(held, "__dataclass_fields__")
 
 
 def _types_in(kind: types.Kind) -> list[type]:

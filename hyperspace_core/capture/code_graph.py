@@ -118,7 +118,7 @@ def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], 
     if isinstance(statement, ast.If):
         if last_name(statement.test) == "TYPE_CHECKING":
             return ast.Pass(), [([], statement.orelse)]
-        if _is_main(statement.test):
+        if text_of(statement.test) == _MAIN:
             return ast.Pass(), []
         test = plain(statement.test)
         return ast.Pass(), [([test], statement.body), ([ast.Not(), test], statement.orelse)]
@@ -136,10 +136,6 @@ def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], 
         return ast.Pass(), blocks
     plain_header = plain(header)
     return plain_header, [([plain_header, *condition], block) for condition, block in blocks]
-
-
-def _is_main(test: ast.AST) -> bool:
-    return text_of(test) == _MAIN
 
 
 def _bound(statement: ast.stmt) -> set[str]:

@@ -118,7 +118,7 @@ class Follower:
         while True:
             # read the record first: output from before that state is in the store by then
             self._record = self._patiently(lambda: self._store.get(self._record.id))
-            self._patiently(self._print)
+            self._patiently(lambda: self._printer.show(self._printer.new_lines()))
             if self._next_attempt():
                 continue
             if self._over():
@@ -129,9 +129,6 @@ class Follower:
         self._printer.end()
         reason = f": {self._record.reason}" if self._record.reason else ""
         echo_hint(f"run {self._record.id} is {self._record.state}{reason}")
-
-    def _print(self) -> None:
-        self._printer.show(self._printer.new_lines())
 
     def _next_attempt(self) -> bool:
         """Switch to the next attempt; False if there is none."""

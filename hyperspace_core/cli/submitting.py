@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,8 @@ def say_plan(what: str, runs: Iterable[NewRun], count: int, pin: Pin | None = No
     first = list(islice(runs, SHOWN))
     if len(first) != 1:
         echo(f"would {verb} {counted(count)} {what}")
-        _say_rows(first)
+        echo_table(("seed", "written", "defaults"),
+                   [(str(run.seed), brief(run.submitted), " ".join(_defaults(run))) for run in first])
         if count > len(first):
             echo(f"… and {count - len(first):,} more")
         return ExitCode.OK
@@ -106,11 +107,6 @@ def _say_pin(pin: Pin) -> None:
         warn(pin.warning)
     else:
         echo_note(pin.summary)
-
-
-def _say_rows(runs: Sequence[NewRun]) -> None:
-    echo_table(("seed", "written", "defaults"),
-               [(str(run.seed), brief(run.submitted), " ".join(_defaults(run))) for run in runs])
 
 
 def _defaults(run: NewRun) -> Iterator[str]:

@@ -49,12 +49,12 @@ def echo(text: str = "") -> None:
 def echo_hint(text: str) -> None:
     """Print a hint to stderr, on a terminal only."""
     if sys.stderr.isatty():
-        echo_raw(click.style(_one(text), dim=True), err=True)
+        echo_raw(click.style(harmless(text), dim=True), err=True)
 
 
 def echo_note(text: str) -> None:
     """Print a note to stderr, on a terminal or not."""
-    echo_raw(_one(text), err=True)
+    echo_raw(harmless(text), err=True)
 
 
 def warn(text: str) -> None:
@@ -70,7 +70,7 @@ def echo_error(text: str) -> None:
 def message_line(text: str, *, bad: bool = False) -> str:
     """The text of a warning, or of an error."""
     head = click.style("error: ", fg="red", bold=True) if bad else click.style("warning: ", fg="yellow")
-    return head + _one(text)
+    return head + harmless(text)
 
 
 def echo_json(value: Any) -> None:
@@ -167,10 +167,6 @@ def confirm(question: str, *, yes: bool) -> None:
     if not click.confirm(question, err=True):
         echo_raw("nothing was done", err=True)
         raise click.exceptions.Exit(ExitCode.FAILED)
-
-
-def _one(text: str) -> str:
-    return harmless(text)
 
 
 # -- A page of text: headings, lines, tables. Control characters in it are escaped --

@@ -8,7 +8,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -52,8 +52,9 @@ def watch(watched: Watching[Any]) -> None:
 
     Raises `StoreError` for a store that cannot be opened; an unavailable store is retried.
     """
+    screen = nullcontext(_printer()) if stdout_width() is None else _Redrawn()
     try:
-        with _screen() as show:
+        with screen as show:
             while True:
                 watched.look()
                 show(watched.text(), watched.news())
@@ -131,10 +132,6 @@ class Watched(Watching[Overview]):
     def news_in(self, view: Overview) -> object:
         workers = [(line.worker.owner.worker, line.life, line.worker.state) for line in view.workers]
         return overview_text(view, times=False), workers
-
-
-def _screen() -> AbstractContextManager[Show]:
-    return nullcontext(_printer()) if stdout_width() is None else _Redrawn()
 
 
 def _printer() -> Show:

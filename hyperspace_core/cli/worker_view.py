@@ -29,7 +29,6 @@ from hyperspace_core.cli.terminal import (
     speaks_unicode,
 )
 from hyperspace_core.errors import ExitCode
-from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.results.format import brief, number, seconds
 from hyperspace_core.results.overview import progress_bar, progress_share, progress_text
@@ -228,15 +227,12 @@ class View:
             return [("idle", "quiet")]
         progress = slot.progress
         drawn = ""
+        how_far = ", ".join(filter(None, (progress_text(progress), f"for {seconds(slot.seconds)}")))
         wide = self._console.width >= ROOM_FOR_BARS
         if progress is not None and progress_share(progress) is not None and wide:
             drawn = progress_bar(progress, *self._bars)
-        return [(f"run {slot.run}", "busy"), slot.task or "", (drawn, "busy"), _far(progress, slot.seconds),
+        return [(f"run {slot.run}", "busy"), slot.task or "", (drawn, "busy"), how_far,
                 ("stopping", "held") if slot.stopping else "", (brief(slot.submitted), "quiet")]
-
-
-def _far(progress: Progress | None, elapsed: float) -> str:
-    return ", ".join(filter(None, (progress_text(progress), f"for {seconds(elapsed)}")))
 
 
 # -- Run a worker in a terminal or a pipe, and print its report --

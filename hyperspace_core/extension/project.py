@@ -70,7 +70,8 @@ def misplaced_settings(tree: Mapping[str, Any], signature: Signature, registry: 
         if family is None or not isinstance(section, dict) or CLASS_NAME in section:
             continue
         hook = _STAGES.get(family)
-        own = [entry.name for entry in registry.entries(family) if not _is_core(entry.target)]
+        own = [entry.name for entry in registry.entries(family)
+               if not str(getattr(entry.target, "__module__", "")).startswith("hyperspace_core.")]
         where = join(path, parameter.name)
         if own:
             problems.append(f"`{join(where, CLASS_NAME)}`: missing; choose the {family.__name__}: "
@@ -88,15 +89,7 @@ def _family_or_settings(kind: Kind) -> type | None:
         return _family_or_settings(kind.kind)
     if not any(isinstance(member, RawDict) for member in members):
         return None
-    return next(_families(members), None)
-
-
-def _families(kinds: tuple[Kind, ...]) -> Iterator[type]:
-    return (kind.family for kind in kinds if isinstance(kind, FamilyKind))
-
-
-def _is_core(target: Any) -> bool:
-    return str(getattr(target, "__module__", "")).partition(".")[0] == "hyperspace_core"
+    return next((kind.family for kind in members if isinstance(kind, FamilyKind)), None)
 
 
 # -- Scenarios that wrap a scenario, in config trees and as objects --

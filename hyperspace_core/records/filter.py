@@ -64,7 +64,8 @@ class Condition:
         if self.op in ("=", "=="):
             return _equal(found, value)
         if self.op == "~":
-            return str(self.value).casefold() in _as_text(found).casefold()
+            text = found if isinstance(found, str) else json.dumps(found, default=str)
+            return str(self.value).casefold() in text.casefold()
         return _compares(found, self.op, value)
 
 
@@ -204,10 +205,6 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _value(text: str) -> Any:

@@ -75,7 +75,8 @@ def _provenance(record: RunRecord) -> dict[str, Any]:
     if isinstance(source, dict):
         found["source"] = {SNAPSHOT: source.get(SNAPSHOT)}
     if isinstance(data, dict) and isinstance(data.get("fingerprints"), list):
-        found["data"] = {**data, "fingerprints": dict(map(_numbered, enumerate(data["fingerprints"])))}
+        numbered = {str(number): one for number, one in enumerate(data["fingerprints"])}
+        found["data"] = {**data, "fingerprints": numbered}
     found |= {name: _without_paths(name, section, found.get("plugins")) for name, section in found.items()
               if isinstance(section, dict)}
     return found
@@ -92,10 +93,6 @@ def _without_paths(name: str, section: dict[str, Any], plugins: Any) -> dict[str
     if name == "packages" and own is not None and isinstance(section.get("editable"), list):
         return {**section, "editable": [one for one in section["editable"] if one != own]}
     return section
-
-
-def _numbered(item: tuple[int, Any]) -> tuple[str, Any]:
-    return str(item[0]), item[1]
 
 
 # -- Find the files in which the code of two runs differs, from stored snapshots --

@@ -111,11 +111,8 @@ class Rows(Tabular, Sequence[Item]):
 def text_of(table: Table) -> tuple[list[str], list[list[str]]]:
     """Format the heads and cells of a table as text."""
     columns = [[_cell(column, value) for value in column.values] for column in table.columns]
-    return [_head(column) for column in table.columns], [list(row) for row in zip(*columns, strict=True)]
-
-
-def _head(column: Column) -> str:
-    return "time" if column.path == SECONDS else value_text(column.name)
+    heads = ["time" if column.path == SECONDS else value_text(column.name) for column in table.columns]
+    return heads, [list(row) for row in zip(*columns, strict=True)]
 
 
 def _cell(column: Column, value: Any) -> str:

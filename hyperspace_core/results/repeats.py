@@ -328,11 +328,7 @@ def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Ta
 
 
 def _is_of_one_run(column: Column) -> bool:
-    return column.path in (ID, SEED, SECONDS, "config.seed") or _is_fold(column.path)
-
-
-def _is_fold(path: str) -> bool:
-    return path.rpartition(".")[2] == FOLD
+    return column.path in (ID, SEED, SECONDS, "config.seed") or column.path.rpartition(".")[2] == FOLD
 
 
 def _named(name: str, taken: set[str], values: Sequence[Any]) -> Column:

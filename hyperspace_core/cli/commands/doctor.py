@@ -52,12 +52,13 @@ def doctor(*, context: CommandContext, as_json: bool) -> int:
 
 def _found(context: CommandContext) -> list[Check]:
     now = SystemClock().now()
-    looks = of_machine(now)
+    looks: list[Look] = [_python, _sqlite, _git, lambda: _clock(now), _temporary_files]
     if context.has_project:
         # the project first: its imports may break a plugin
-        looks += [*of_project(context), *of_plugins(context), *of_store(context, now)]
+        looks += [lambda: _project(context), lambda: _plugins(context), lambda: _file(context),
+                  lambda: _store(context, now)]
     else:
-        looks += of_plugins(context)
+        looks.append(lambda: _plugins(context))
     return list(careful(looks))
 
 
@@ -106,10 +107,6 @@ def warning(name: str, text: str, cure: str = "") -> Check:
 
 def problem(name: str, text: str, cure: str = "") -> Check:
     return Check(name=name, verdict="problem", text=text, cure=cure)
-
-
-def of_machine(now: datetime) -> list[Look]:
-    return [_python, _sqlite, _git, lambda: _clock(now), _temporary_files]
 
 
 def careful(looks: list[Look]) -> Iterator[Check]:
@@ -182,18 +179,6 @@ def _clock(now: datetime) -> Iterator[Check]:
 
 BEHIND = timedelta(minutes=5)  # a usual difference between two machines' clocks
 MOST_SHOWN = 10                # errors of a damaged store
-
-
-def of_project(context: CommandContext) -> list[Look]:
-    return [lambda: _project(context)]
-
-
-def of_plugins(context: CommandContext) -> list[Look]:
-    return [lambda: _plugins(context)]
-
-
-def of_store(context: CommandContext, now: datetime) -> list[Look]:
-    return [lambda: _file(context), lambda: _store(context, now)]
 
 
 def _project(context: CommandContext) -> Iterator[Check]:

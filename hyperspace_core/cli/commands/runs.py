@@ -234,7 +234,8 @@ def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions
         return f"tags {' '.join(tags)}" if tags else "no tags"
 
     marks = " ".join([*(f"+{one}" for one in add), *(f"-{one}" for one in remove)])
-    action = BulkAction(phrase=f"tag {{}} {_literal(marks)}", do=change)
+    literal = marks.replace("{", "{{").replace("}", "}}")      # the phrase is a format string
+    action = BulkAction(phrase=f"tag {{}} {literal}", do=change)
     return act(context, select_runs(context, runs, wanted, action), action, dry_run=dry_run)
 
 
@@ -252,11 +253,6 @@ def note(*, context: CommandContext, run: int, text: str, append: bool, dry_run:
         whole = context.store.annotate(run, note=whole).note
     would = "would have" if dry_run else "has"
     echo(f"run {run} {would} the note: {whole}" if whole else f"run {run} {would} no note")
-
-
-def _literal(text: str) -> str:
-    """Escape braces for a format string."""
-    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
@@ -292,7 +288,8 @@ def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
     if dry_run or not selected.fit:
         return act(context, selected, action, dry_run=True)
     ids = [record.id for record in selected.fit]
-    confirm(f"permanently delete {counted(len(ids))} ({_listed(ids)})", yes=yes)
+    listed = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
+    confirm(f"permanently delete {counted(len(ids))} ({listed})", yes=yes)
     code = act(context, selected, action, dry_run=False)
     echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
     return code
@@ -301,10 +298,6 @@ def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
 def _delete(store: Store, record: RunRecord) -> str:
     store.delete([record.id])
     return "deleted"
-
-
-def _listed(ids: list[int]) -> str:
-    return ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
 
 
 # -- `hyperspace runs export`: write a run to a folder for production --

@@ -89,6 +89,7 @@ def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime)
     asked = "" if record.command is None else f"asked to {record.command}"
     page.line((f"run {record.id}", "head"), record.task, (record.state.value, STATES[record.state]), result,
               asked, record.reason or "")
+    failures, retries = min(record.failures, record.max_failures), record.max_failures
     submitted = f"{ago(record.submitted_at, now)} by {record.submitted_by or 'unknown'}"
     known = [
         ("progress", "" if record.state != "RUNNING" else progress_text(record.progress)),
@@ -96,7 +97,7 @@ def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime)
         ("started", ago(record.started_at, now)),
         ("finished", ago(record.finished_at, now)),
         ("priority", str(record.priority or "")),
-        ("retries", _used_up(record.failures, record.max_failures)),
+        ("retries", f"{failures} of {retries} used up" if retries else ""),
         ("losses", f"{record.losses} of {record.max_losses}" if record.losses else ""),
         ("tags", " ".join(record.tags)),
         ("note", record.note),
@@ -107,10 +108,6 @@ def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime)
         ("seed", "" if record.seed is None else str(record.seed)),
     ]
     page.rows([(name, text) for name, text in known if text])
-
-
-def _used_up(failures: int, retries: int) -> str:
-    return f"{min(failures, retries)} of {retries} used up" if retries else ""
 
 
 def _config(page: Page, record: RunRecord, written: Mapping[str, Any]) -> None:
@@ -239,7 +236,8 @@ def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequen
 def _show_contrasts(page: Page, found: Sequence[Difference], heads: tuple[str, str]) -> None:
     for section, group in groupby(found, key=lambda contrast: contrast.section):
         page.gap()
-        rows = [(_path(one.path), _text(section, one.first), _text(section, one.second)) for one in group]
+        rows = [(one.path.removeprefix("packages.installed.").removesuffix(".className"),
+                 _text(section, one.first), _text(section, one.second)) for one in group]
         _show(page, rows, (section, *heads))
 
 
@@ -254,11 +252,6 @@ def _show(page: Page, rows: list[tuple[str, str, str]], heads: Sequence[str]) ->
     for path, *texts in long:
         page.line(path, indent=2)
         page.rows(zip(heads[1:], texts, strict=True), indent=4)
-
-
-def _path(path: str) -> str:
-    """Shorten the path: no `packages.installed.` prefix, no `.className` suffix."""
-    return path.removeprefix("packages.installed.").removesuffix(".className")
 
 
 def _text(section: str, value: Any) -> str:
