@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hyperspace_core.cli.context import complete_run, complete_search, complete_state, complete_task
+from hyperspace_core.cli.context import (
+    CommandContext,
+    complete_run,
+    complete_search,
+    complete_state,
+    complete_task,
+)
 from hyperspace_core.cli.terminal import SHOWN
 from hyperspace_core.config.tree import Tree, merge
 from hyperspace_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.context import CommandContext
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
     from hyperspace_core.storage import Store

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.cli.terminal import Page
 from hyperspace_core.config.tree import CLASS_NAME, WrittenLeaf, flatten, told_apart
 from hyperspace_core.config.walk import Described, range_text
-from hyperspace_core.records.run import SNAPSHOT
+from hyperspace_core.records.run import SNAPSHOT, RunRecord
 from hyperspace_core.records.traits import fingerprints_of
 from hyperspace_core.results.comparable import same_behaviour_line
 from hyperspace_core.results.format import brief, byte_count, counted, value_text
 
 if TYPE_CHECKING:
-    from hyperspace_core.records.run import RunRecord
     from hyperspace_core.results.diff import FileChange, OtherCode
 
 def summary(name: str, section: Any) -> str:

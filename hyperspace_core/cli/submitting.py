@@ -24,14 +24,14 @@ from hyperspace_core.cli.terminal import (
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.config.tree import told_apart
 from hyperspace_core.errors import ExitCode
+from hyperspace_core.records.logged import Progress
+from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.format import brief, counted, ids_text, number, one_line, seconds, value_text
 from hyperspace_core.results.table import seconds_of
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.context import CommandContext
-    from hyperspace_core.records.logged import Progress
-    from hyperspace_core.records.run import NewRun, RunRecord
     from hyperspace_core.storage import Store
     from hyperspace_core.study import Study, Watch
     from hyperspace_core.submission import Pin

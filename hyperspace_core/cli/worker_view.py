@@ -29,11 +29,13 @@ from hyperspace_core.cli.terminal import (
     speaks_unicode,
 )
 from hyperspace_core.errors import ExitCode
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.results.format import brief, number, seconds
 from hyperspace_core.results.overview import progress_bar, progress_share, progress_text
 from hyperspace_core.results.results import text_of
 from hyperspace_core.results.table import best_first, tabulate
+from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import (
     Event,
     Notice,
@@ -43,6 +45,7 @@ from hyperspace_core.worker.events import (
     RunStarted,
     SlotView,
     Stopping,
+    WorkerReport,
     WorkerView,
 )
 from hyperspace_core.worker.heartbeat import describe
@@ -51,9 +54,6 @@ from hyperspace_core.worker.worker import Worker
 
 if TYPE_CHECKING:
     from hyperspace_core.cli.context import CommandContext
-    from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.storage import Store
-    from hyperspace_core.worker.events import WorkerReport
 
 Write = Callable[[str], None]
 

@@ -10,14 +10,11 @@ import importlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperspace_core.errors import HyperspaceError, RegistrationError
 from hyperspace_core.extension.features import missing_accessor
-from hyperspace_core.extension.manager import LOAD_ERRORS, why_not_imported
-
-if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
+from hyperspace_core.extension.manager import LOAD_ERRORS, Extensions, why_not_imported
 
 STUDY = "study"
 RESULTS = "results"

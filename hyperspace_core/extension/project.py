@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperspace_core.components import Dataset, Model, Preprocessor, Scenario, Scorer, Trainer
 from hyperspace_core.config.build import build_arguments, build_component
@@ -40,15 +40,11 @@ from hyperspace_core.extension.manager import (
     implemented,
     with_place,
 )
-from hyperspace_core.extension.register import Contents, Register
+from hyperspace_core.extension.register import Contents, NewDefault, Register, RegisteredMetric, SameBehaviour
 from hyperspace_core.markers import COMPONENTS_GROUP, PROJECTS_GROUP
+from hyperspace_core.records.run import Migration
 from hyperspace_core.records.task import Task, check_task_name, parse_task
 from hyperspace_core.run import Run
-
-if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
-    from hyperspace_core.extension.register import NewDefault, RegisteredMetric, SameBehaviour
-    from hyperspace_core.records.run import Migration
 
 # -- Check where a plain settings dict may replace a component --
 

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import RegistrationError, StoreError, did_you_mean
 from hyperspace_core.extension.features import install_command, plugin_of_scheme, schemes_of_plugins
-from hyperspace_core.extension.manager import LOAD_ERRORS, why_not_imported
+from hyperspace_core.extension.manager import LOAD_ERRORS, Extensions, why_not_imported
 from hyperspace_core.markers import hookimpl
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.storage import Store
 
 # -- Addresses of stores: complete a typed address to a URL, and hide its password --

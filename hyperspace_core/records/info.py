@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperspace_core.config.tree import Tree, is_number
 from hyperspace_core.errors import Refused
 from hyperspace_core.records.run import Goal, RunRecord
 from hyperspace_core.records.states import PRUNED, State
-
-if TYPE_CHECKING:
-    from hyperspace_core.records.run import RunRecord
 
 NOTED = "part/"                # prefix of a part's name, as a key of `info`
 MADE_OF = "made_of"            # key in the note: digest of the code, the config, the scenario and the seed

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten, is_number
 from hyperspace_core.records.info import KEY as RESCORED
@@ -21,7 +21,7 @@ from hyperspace_core.records.info import (
     whole_of,
 )
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.comparable import left_out_text
+from hyperspace_core.results.comparable import LeftOut, left_out_text
 from hyperspace_core.results.export import SHOWN, Rows
 from hyperspace_core.results.format import ids_text, value_text
 from hyperspace_core.results.table import (
@@ -39,9 +39,6 @@ from hyperspace_core.results.table import (
     tabulate,
 )
 from hyperspace_core.scenarios.parts import SPREAD
-
-if TYPE_CHECKING:
-    from hyperspace_core.results.comparable import LeftOut
 
 # -- Mean with its confidence interval by Student's t, from the standard library only --
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperspace_core.errors import HyperspaceError, NotFound, UsageError, did_you_mean
 from hyperspace_core.extension.accessors import RESULTS, Accessors
@@ -16,14 +16,17 @@ from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, RunFilter
 from hyperspace_core.records.info import decisive, is_mended
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.comparable import Comparison, CurrentCode, left_out_text, select_comparable
+from hyperspace_core.results.comparable import (
+    Comparison,
+    CurrentCode,
+    LeftOut,
+    left_out_text,
+    select_comparable,
+)
 from hyperspace_core.results.export import SHOWN, Rows, text_of
 from hyperspace_core.results.repeats import Grouped, has_repeats
 from hyperspace_core.results.table import Column, Table, best_first, ordered, tabulate
 from hyperspace_core.storage import Store
-
-if TYPE_CHECKING:
-    from hyperspace_core.results.comparable import LeftOut
 
 Read = Callable[[int, Collection[str] | None], Iterable[Point]]
 

@@ -23,11 +23,10 @@ from hyperspace_core.extension.manager import core_version
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.results.format import byte_count, counted, width
-from hyperspace_core.storage import Maintenance
+from hyperspace_core.storage import Maintenance, Store
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
-    from hyperspace_core.storage import Store
 
 STYLES = {"ok": "good", "warning": "held", "problem": "bad"}
 

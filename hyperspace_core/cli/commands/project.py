@@ -10,14 +10,13 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, complete_task, pass_project, tasks_dir_option
 from hyperspace_core.cli.options import json_option
-from hyperspace_core.cli.terminal import echo_hint, echo_json, echo_page, echo_table, new_page, warn
+from hyperspace_core.cli.terminal import Page, echo_hint, echo_json, echo_page, echo_table, new_page, warn
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.tree import CLASS_NAME, snake_case
 from hyperspace_core.errors import NotFound, did_you_mean
 from hyperspace_core.results.format import value_text
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.terminal import Page
     from hyperspace_core.config.registry import Entry, Registry
     from hyperspace_core.config.walk import Described
     from hyperspace_core.extension.manager import Extensions, Loaded

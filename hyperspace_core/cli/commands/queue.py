@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -35,16 +35,12 @@ from hyperspace_core.cli.terminal import (
 from hyperspace_core.errors import ExitCode, NotFound, Refused
 from hyperspace_core.lookup import get_search
 from hyperspace_core.records.filter import ORDER_OLDEST, ORDER_QUEUE, RunFilter
-from hyperspace_core.records.search import CANCELLED, SearchState
+from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.search import CANCELLED, SearchRecord, SearchState
 from hyperspace_core.records.states import State, Verb, allowed
 from hyperspace_core.records.traits import waiting_reasons
 from hyperspace_core.results.format import age, brief, counted, to_json
-from hyperspace_core.storage import Searches
-
-if TYPE_CHECKING:
-    from hyperspace_core.records.run import RunRecord
-    from hyperspace_core.records.search import SearchRecord
-    from hyperspace_core.storage import Store
+from hyperspace_core.storage import Searches, Store
 
 # -- `hyperspace queue pause`, `resume`, `cancel`, `requeue` and `priority` --
 

@@ -40,6 +40,8 @@ from hyperspace_core.cli.terminal import (
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.errors import NotFound, did_you_mean
 from hyperspace_core.lookup import get_run, pick_attempt
+from hyperspace_core.records.logged import Point
+from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.format import (
     age,
     brief,
@@ -51,13 +53,11 @@ from hyperspace_core.results.format import (
     value_text,
 )
 from hyperspace_core.results.table import seconds_of
+from hyperspace_core.storage import Store
 
 if TYPE_CHECKING:
     from hyperspace_core.production.export import Export
-    from hyperspace_core.records.logged import Point
-    from hyperspace_core.records.run import RunRecord
     from hyperspace_core.results.diff import MetricSummary
-    from hyperspace_core.storage import Store
 
 
 REASON = 50                    # characters of a reason that are shown on a terminal

@@ -13,20 +13,17 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, complete_run, pass_context
 from hyperspace_core.cli.options import RUN, json_option, run_argument
-from hyperspace_core.cli.terminal import STATES, echo_json, echo_note, echo_page, new_page
+from hyperspace_core.cli.terminal import STATES, Page, echo_json, echo_note, echo_page, new_page
 from hyperspace_core.config.tree import MISSING, flatten
 from hyperspace_core.lookup import get_run
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
-from hyperspace_core.records.run import SNAPSHOT
+from hyperspace_core.records.run import SNAPSHOT, Artifact, Attempt, RunRecord
 from hyperspace_core.results.comparable import same_behaviour_line
 from hyperspace_core.results.format import ago, byte_count, number, seconds, to_json, value_text
-from hyperspace_core.storage import migrations_of, rewritten_of
+from hyperspace_core.storage import Store, migrations_of, rewritten_of
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.terminal import Page
-    from hyperspace_core.records.run import Artifact, Attempt, RunRecord
     from hyperspace_core.results.diff import Difference, FileChange, OtherCode, SourceChanges
-    from hyperspace_core.storage import Store
 
 @click.command
 @run_argument

@@ -8,10 +8,9 @@ import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.options import json_option
-from hyperspace_core.cli.terminal import bars_of_stdout, echo_json, echo_page, new_page
+from hyperspace_core.cli.terminal import Page, bars_of_stdout, echo_json, echo_page, new_page
 
 if TYPE_CHECKING:
-    from hyperspace_core.cli.terminal import Page
     from hyperspace_core.results.overview import Overview
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from hyperspace_core.cli.context import CommandContext, pass_context
@@ -12,10 +10,7 @@ from hyperspace_core.cli.options import dry_run_option, json_option
 from hyperspace_core.cli.terminal import echo, echo_hint, echo_json, echo_page, new_page
 from hyperspace_core.errors import ExitCode, UsageError
 from hyperspace_core.results.format import byte_count, counted
-from hyperspace_core.storage import Maintenance
-
-if TYPE_CHECKING:
-    from hyperspace_core.storage import GarbageReport
+from hyperspace_core.storage import GarbageReport, Maintenance
 
 
 @click.group(cls=Commands)

@@ -25,12 +25,12 @@ from hyperspace_core.cli.terminal import confirm, echo_json, echo_page, new_page
 from hyperspace_core.config.tree import MISSING, diff, dropped
 from hyperspace_core.errors import ExitCode, UsageError
 from hyperspace_core.records.filter import RunFilter
+from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.results.comparable import existing_runs, without_known
 from hyperspace_core.results.format import counted
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
-    from hyperspace_core.records.run import NewRun, RunRecord
     from hyperspace_core.study import Study
     from hyperspace_core.submission import Problem, SubmitOptions
 
