@@ -8,19 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from hyperspace_core.cli import terminal
 from hyperspace_core.cli.main import held_interrupt
-from hyperspace_core.cli.terminal import (
-    echo,
-    echo_error,
-    echo_hint,
-    echo_json,
-    echo_note,
-    echo_page,
-    echo_table,
-    new_page,
-    tracked,
-    warn,
-)
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.config.tree import told_apart
 from hyperspace_core.errors import ExitCode
@@ -46,19 +35,19 @@ def queue(context: CommandContext, study: Study, what: str, runs: Iterable[NewRu
 
     ids: list[int] = []
     if count > BATCH:
-        runs = tracked(runs, "queueing", count)
+        runs = terminal.tracked(runs, "queueing", count)
     with held_interrupt() as pressed:
         for batch in study.submit_batches(runs, pin):
             ids += batch
             if pressed():
                 break
     if as_json:
-        echo_json(ids)
+        terminal.echo_json(ids)
     elif ids:
-        echo(f"queued run {ids[0]} {what}" if len(ids) == 1 else
-             f"queued {counted(len(ids))} {what}: {ids_text(ids)}")
+        terminal.echo(f"queued run {ids[0]} {what}" if len(ids) == 1 else
+                      f"queued {counted(len(ids))} {what}: {ids_text(ids)}")
     if pressed() and len(ids) < count:
-        echo_error(f"interrupted: {len(ids):,} of {count:,} runs are queued")
+        terminal.echo_error(f"interrupted: {len(ids):,} of {count:,} runs are queued")
         return ExitCode.INTERRUPTED
     if len(ids) < count:
         say_existing(count - len(ids), count)
@@ -72,8 +61,8 @@ def say_existing(existing: int, count: int) -> None:
     """Print how many runs are left out because they exist already."""
     if existing:
         exist, are = ("exists", "is") if existing == 1 else ("exist", "are")
-        echo_note(f"{existing:,} of {count:,} {exist} already with the same config, seed and code, and {are} "
-                  "left out")
+        terminal.echo_note(f"{existing:,} of {count:,} {exist} already with the same config, seed and code, "
+                           f"and {are} left out")
 
 
 def say_plan(what: str, runs: Iterable[NewRun], count: int, pin: Pin | None = None, *, as_json: bool,
@@ -82,31 +71,31 @@ def say_plan(what: str, runs: Iterable[NewRun], count: int, pin: Pin | None = No
     from hyperspace_core.cli.run_page import show_config
 
     if as_json:
-        echo_json(list(runs if pin is None else map(pin.on, runs)))
+        terminal.echo_json(list(runs if pin is None else map(pin.on, runs)))
         return ExitCode.OK
     if pin is not None:
         _say_pin(pin)
     first = list(islice(runs, SHOWN))
     if len(first) != 1:
-        echo(f"would {verb} {counted(count)} {what}")
-        echo_table(("seed", "written", "defaults"),
+        terminal.echo(f"would {verb} {counted(count)} {what}")
+        terminal.echo_table(("seed", "written", "defaults"),
                    [(str(run.seed), brief(run.submitted), " ".join(_defaults(run))) for run in first])
         if count > len(first):
-            echo(f"… and {count - len(first):,} more")
+            terminal.echo(f"… and {count - len(first):,} more")
         return ExitCode.OK
-    page, run = new_page(), first[0]
+    page, run = terminal.new_page(), first[0]
     page.line(f"would {verb} 1 run {what}, seed {run.seed}")
     show_config(page, run.config or {}, {"seed": run.seed, **run.submitted})
-    echo_page(page)
+    terminal.echo_page(page)
     return ExitCode.OK
 
 
 def _say_pin(pin: Pin) -> None:
     """Print which code the runs will execute, untracked files included."""
     if pin.warning:
-        warn(pin.warning)
+        terminal.warn(pin.warning)
     else:
-        echo_note(pin.summary)
+        terminal.echo_note(pin.summary)
 
 
 def _defaults(run: NewRun) -> Iterator[str]:
@@ -129,7 +118,7 @@ def _hint_at_worker(context: CommandContext, store: Store) -> None:
 
     now, ttl_s = SystemClock().now(), store.settings(context.name).ttl_s
     if not any(life_of(worker, now, ttl_s) == "alive" for worker in store.workers(context.name)):
-        echo_hint(f"no worker is running; start one: {context.command('worker')}")
+        terminal.echo_hint(f"no worker is running; start one: {context.command('worker')}")
 
 
 # -- Execute a run in this process, for `run` and `rerun --here` --
@@ -142,16 +131,16 @@ def run_here(context: CommandContext, study: Study, planned: NewRun, *, as_json:
         with output, _shown(begun) as watch:
             record = study.execute(planned, watch=watch)
     except KeyboardInterrupt:
-        echo_error(f"interrupted: run {begun[0].id} is cancelled" if begun else "interrupted")
+        terminal.echo_error(f"interrupted: run {begun[0].id} is cancelled" if begun else "interrupted")
         return ExitCode.INTERRUPTED
     if as_json:
-        echo_json(record)
+        terminal.echo_json(record)
     else:
-        echo(ending_text(record))
+        terminal.echo(ending_text(record))
     if record.state is State.COMPLETED:
         return ExitCode.OK
     if record.attempt is not None and record.attempt.traceback:
-        echo_note(f"its traceback: {context.command(f'runs show {record.id}')}")
+        terminal.echo_note(f"its traceback: {context.command(f'runs show {record.id}')}")
     return ExitCode.FAILED
 
 

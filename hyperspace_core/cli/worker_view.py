@@ -15,19 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from hyperspace_core.cli import terminal
 from hyperspace_core.cli.follow import Tape
-from hyperspace_core.cli.terminal import (
-    STATES,
-    Page,
-    Piece,
-    dots,
-    echo,
-    echo_json,
-    echo_note,
-    echo_table,
-    message_line,
-    speaks_unicode,
-)
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, Outcome, State
@@ -36,18 +25,7 @@ from hyperspace_core.results.overview import progress_bar, progress_share, progr
 from hyperspace_core.results.results import text_of
 from hyperspace_core.results.table import best_first, tabulate
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.events import (
-    Event,
-    Notice,
-    Printed,
-    Ready,
-    RunEnded,
-    RunStarted,
-    SlotView,
-    Stopping,
-    WorkerReport,
-    WorkerView,
-)
+from hyperspace_core.worker import events
 from hyperspace_core.worker.heartbeat import describe
 from hyperspace_core.worker.state import FINISH, GIVE_BACK, WorkerOptions
 from hyperspace_core.worker.worker import Worker
@@ -65,8 +43,8 @@ class Teller:
     """
 
     def __init__(self, out: TextIO, err: TextIO, options: WorkerOptions) -> None:
-        self.stopped: Stopping | None = None           # the last such event
-        self.ready: Ready | None = None
+        self.stopped: events.Stopping | None = None           # the last such event
+        self.ready: events.Ready | None = None
         self.live = False                              # a live view shows the running runs
         self.out, self.err = _writer(out), _writer(err)
         self._options = options
@@ -74,28 +52,28 @@ class Teller:
         self._tapes: dict[int, Tape] = {}
         self._configs: dict[int, str] = {}
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: events.Event) -> None:
         with self._lock:
             match event:
-                case Ready():
+                case events.Ready():
                     self.ready = event
                     self.out(_line(f"worker {event.worker} of {event.project} {self.waits_for()}"))
-                case RunStarted():
+                case events.RunStarted():
                     self._configs[event.run] = brief(event.submitted)
                     if not self.live:
                         self.out(_line(*started(event)))
-                case Printed():
+                case events.Printed():
                     self._print(event.run, self._tapes.setdefault(event.run, Tape()).feed(event.text))
-                case RunEnded():
+                case events.RunEnded():
                     if event.run in self._tapes:
                         self._print(event.run, self._tapes.pop(event.run).end())
                     config = self._configs.pop(event.run, "")
                     self.out(_line(*ended(event), *((event.task, (config, "quiet")) if self.live else ())))
-                case Notice() if event.level < logging.WARNING:
+                case events.Notice() if event.level < logging.WARNING:
                     self.err(_line(event.text))
-                case Notice():
-                    self.err(message_line(event.text, bad=event.level >= logging.ERROR))
-                case Stopping():
+                case events.Notice():
+                    self.err(terminal.message_line(event.text, bad=event.level >= logging.ERROR))
+                case events.Stopping():
                     self.stopped = event
                     self.err(_line((stopping(event, self._options), "held")))
 
@@ -111,12 +89,12 @@ class Teller:
             self.out(f"{run}| {line}" if self._options.slots > 1 else line)
 
 
-def started(event: RunStarted) -> list[Piece]:
+def started(event: events.RunStarted) -> list[terminal.Piece]:
     again = f"(attempt {event.attempt})" if event.attempt > 1 else ""
     return [f"run {event.run} started", again, event.task, brief(event.submitted)]
 
 
-def ended(event: RunEnded) -> list[Piece]:
+def ended(event: events.RunEnded) -> list[terminal.Piece]:
     """How an attempt ended, and the state that its run is in now."""
     took, reason = f"after {seconds(event.seconds)}", event.reason or ""
     match event.state, event.outcome:
@@ -129,10 +107,10 @@ def ended(event: RunEnded) -> list[Piece]:
             how, what = "failed and is retried", reason
         case state, _:
             how, what = state.value, reason
-    return [(f"run {event.run} {how}", STATES[event.state]), took, what]
+    return [(f"run {event.run} {how}", terminal.STATES[event.state]), took, what]
 
 
-def stopping(event: Stopping, options: WorkerOptions) -> str:
+def stopping(event: events.Stopping, options: WorkerOptions) -> str:
     """What happens now, and what the next Ctrl-C would do."""
     cause = "" if "SIGINT" in event.why else f"{event.why}: "
     runs = ", ".join(map(str, event.running))
@@ -162,8 +140,8 @@ def _writer(stream: TextIO) -> Write:
     return write
 
 
-def _line(*pieces: Piece) -> str:
-    page = Page()
+def _line(*pieces: terminal.Piece) -> str:
+    page = terminal.Page()
     page.line(*pieces)
     return page.text
 
@@ -200,14 +178,14 @@ class View:
     def __init__(self, worker: Worker, teller: Teller, console: Console) -> None:
         self._worker, self._teller, self._console = worker, teller, console
         # read now: later stdout belongs to the view
-        self._bars, self._dots = "━╌" if speaks_unicode() else "#.", dots()
+        self._bars, self._dots = "━╌" if terminal.speaks_unicode() else "#.", terminal.dots()
 
     def render(self) -> Text:
-        page = Page(self._console.width, dots=self._dots)
+        page = terminal.Page(self._console.width, dots=self._dots)
         self._write(page, self._worker.snapshot())
         return Text.from_ansi(page.text, no_wrap=True)
 
-    def _write(self, page: Page, view: WorkerView) -> None:
+    def _write(self, page: terminal.Page, view: events.WorkerView) -> None:
         busy = [slot for slot in view.slots if slot.run is not None]
         for slot in view.slots if busy else ():
             page.line(*self._slot(slot))
@@ -218,11 +196,11 @@ class View:
             page.line(("store unavailable; running runs continue", "bad"))
         elif not busy and not view.stopping:
             page.line(self._teller.waits_for())
-        counts: list[Piece] = [(f"{view.queue[state]} {state.lower()}", STATES[state]) for state in State
-                               if view.queue.get(state)]
+        counts: list[terminal.Piece] = [(f"{view.queue[state]} {state.lower()}", terminal.STATES[state])
+                                        for state in State if view.queue.get(state)]
         page.line("queue:", *counts or ["empty"], ("whole queue paused", "held") if view.paused else "")
 
-    def _slot(self, slot: SlotView) -> list[Piece]:
+    def _slot(self, slot: events.SlotView) -> list[terminal.Piece]:
         if slot.run is None:
             return [("idle", "quiet")]
         progress = slot.progress
@@ -253,7 +231,7 @@ def work(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> i
     else:
         report = worker.run()
     if as_json:
-        echo_json(report)
+        terminal.echo_json(report)
     else:
         _say_report(context, store, report, options)
     stopped = teller.stopped
@@ -262,16 +240,17 @@ def work(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> i
     return ExitCode.FAILED if report.failed else ExitCode.OK
 
 
-def _say_report(context: CommandContext, store: Store, report: WorkerReport, options: WorkerOptions) -> None:
+def _say_report(context: CommandContext, store: Store, report: events.WorkerReport,
+                options: WorkerOptions) -> None:
     if options.drain:
         completed = [store.get(run) for run, state in report.states.items() if state is State.COMPLETED]
         _say_comparisons(context, completed)
     if report.ended:
-        echo_note(f"this worker's runs: {_counted(report.counts)}")
+        terminal.echo_note(f"this worker's runs: {_counted(report.counts)}")
     elif options.drain:
-        echo_note("no queued run that this worker can take")
+        terminal.echo_note("no queued run that this worker can take")
     for left in report.left:
-        echo_note(describe(left))
+        terminal.echo_note(describe(left))
 
 
 def _counted(counts: Mapping[State, int]) -> str:
@@ -283,8 +262,8 @@ def _counted(counts: Mapping[State, int]) -> str:
 def _say_comparisons(context: CommandContext, records: Sequence[RunRecord]) -> None:
     for task, group in groupby(best_first(records), key=lambda record: record.task):
         runs = list(group)
-        echo(f"\n{task}, best first:")
+        terminal.echo(f"\n{task}, best first:")
         heads, rows = text_of(tabulate(runs[:SHOWN]).folded())
-        echo_table(heads, rows, whole=True)
+        terminal.echo_table(heads, rows, whole=True)
         if len(runs) > SHOWN:
-            echo_note(f"{len(runs) - SHOWN} more: {context.command(f'results {task}')}")
+            terminal.echo_note(f"{len(runs) - SHOWN} more: {context.command(f'results {task}')}")

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hyperspace_core.cli import terminal
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.main import Commands
 from hyperspace_core.cli.options import (
@@ -21,16 +22,6 @@ from hyperspace_core.cli.options import (
     json_option,
     limit_option,
     some_runs,
-)
-from hyperspace_core.cli.terminal import (
-    bearable,
-    echo,
-    echo_error,
-    echo_json,
-    echo_note,
-    echo_table,
-    hint_at_more,
-    tracked,
 )
 from hyperspace_core.errors import ExitCode, NotFound, Refused
 from hyperspace_core.lookup import get_search
@@ -172,9 +163,9 @@ def _switch(context: CommandContext, runs: tuple[int, ...], wanted: FilterOption
         context.store.change_settings(context.name, paused=paused)
     state = "paused" if paused else "open"
     if before is paused:
-        echo(f"the whole queue is {state} already")
+        terminal.echo(f"the whole queue is {state} already")
     else:
-        echo(f"the whole queue {'would be' if dry_run else 'is'} {state}")
+        terminal.echo(f"the whole queue {'would be' if dry_run else 'is'} {state}")
     return 0
 
 
@@ -207,19 +198,19 @@ def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | N
     from hyperspace_core.results.overview import living_workers
 
     found = _waiting(context, wanted)
-    shown = found[:limit if as_json else bearable(limit)]
+    shown = found[:limit if as_json else terminal.bearable(limit)]
     rows = list(waiting_reasons(shown, living_workers(context.store, context.name)))
     if as_json:
-        echo_json([to_json(record) | {"why_not": why} for record, why in rows])
+        terminal.echo_json([to_json(record) | {"why_not": why} for record, why in rows])
         return
     if context.store.settings(context.name).paused:
-        echo_note(f"the whole queue is paused; `{context.command('queue resume --all')}` resumes it")
+        terminal.echo_note(f"the whole queue is paused; `{context.command('queue resume --all')}` resumes it")
     heads = ("run", "task", "state", "priority", "age", "config", "cannot start")
     now = datetime.now().astimezone()
-    echo_table(heads, [_row(record, why, now) for record, why in rows],
-               empty="no queued or paused run matches" if wanted.options else "the queue is empty")
+    terminal.echo_table(heads, [_row(record, why, now) for record, why in rows],
+                        empty="no queued or paused run matches" if wanted.options else "the queue is empty")
     if len(shown) < len(found):
-        hint_at_more(len(found) - len(shown))
+        terminal.hint_at_more(len(found) - len(shown))
 
 
 def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
@@ -277,12 +268,12 @@ def select_runs(context: CommandContext, runs: tuple[int, ...], wanted: FilterOp
     if not runs:
         if others:
             stay = "matches is unchanged" if len(others) == 1 else "match are unchanged"
-            echo_note(f"{counted(len(others))} that {stay}: {_by_state(others)}")
+            terminal.echo_note(f"{counted(len(others))} that {stay}: {_by_state(others)}")
         elif not fit:
-            echo_note("no run matches")
+            terminal.echo_note("no run matches")
         return Chosen(fit)
     for record in others:
-        echo_error(f"run {record.id} is {record.state}: {action.why_not(record)}")
+        terminal.echo_error(f"run {record.id} is {record.state}: {action.why_not(record)}")
     return Chosen(fit, len(others))
 
 
@@ -290,11 +281,12 @@ def act(context: CommandContext, selected: Chosen, action: BulkAction, *, dry_ru
     """Act on the selected runs; one whose state changed meanwhile is refused."""
     refused = selected.refused
     done: list[tuple[RunRecord, str]] = []
-    for record in () if dry_run else tracked(selected.fit, action.phrase.format("runs"), len(selected.fit)):
+    doing = terminal.tracked(selected.fit, action.phrase.format("runs"), len(selected.fit))
+    for record in () if dry_run else doing:
         try:
             done.append((record, action.do(context.store, record)))
         except (Refused, NotFound) as error:
-            echo_error(str(error))
+            terminal.echo_error(str(error))
             refused += 1
     if dry_run:
         _tell_plan(selected.fit, action)
@@ -305,19 +297,19 @@ def act(context: CommandContext, selected: Chosen, action: BulkAction, *, dry_ru
 
 def _tell_plan(records: Sequence[RunRecord], action: BulkAction) -> None:
     if len(records) > ONE_BY_ONE:
-        echo(f"would {action.phrase.format(counted(len(records)))}: {_by_state(records)}")
+        terminal.echo(f"would {action.phrase.format(counted(len(records)))}: {_by_state(records)}")
         return
     for record in records:
-        echo(f"would {action.phrase.format(f'run {record.id}')} ({record.task}, {record.state})")
+        terminal.echo(f"would {action.phrase.format(f'run {record.id}')} ({record.task}, {record.state})")
 
 
 def _tell(done: Sequence[tuple[RunRecord, str]]) -> None:
     if len(done) > ONE_BY_ONE:
         for what, count in Counter(what for _, what in done).items():
-            echo(f"{counted(count)}: {what}")
+            terminal.echo(f"{counted(count)}: {what}")
         return
     for record, what in done:
-        echo(f"run {record.id}: {what}")
+        terminal.echo(f"run {record.id}: {what}")
 
 
 def _by_state(records: Sequence[RunRecord]) -> str:
@@ -335,12 +327,12 @@ def cancel_search(context: CommandContext, runs: tuple[int, ...], wanted: Filter
     if search.state is SearchState.ENDED and not unended:
         raise Refused(f"search {search.id} is ENDED ({search.reason}), and its runs have ended")
     if dry_run:
-        echo(f"would cancel search {search.id} ({search.task}, {search.state}){_with(len(unended))}")
+        terminal.echo(f"would cancel search {search.id} ({search.task}, {search.state}){_with(len(unended))}")
         return ExitCode.OK
     Searches.of(context.store).end_search(search.id, CANCELLED)
     # a worker may have proposed one more run until then
     stopped = [run.id for run in list(_unended(context, search)) if _cancelled(context, run.id)]
-    echo(f"search {search.id}: ENDED{_with(len(stopped))}")
+    terminal.echo(f"search {search.id}: ENDED{_with(len(stopped))}")
     return ExitCode.OK
 
 
@@ -352,8 +344,8 @@ def pause_search(context: CommandContext, runs: tuple[int, ...], wanted: FilterO
         raise Refused(f"search {search.id} is ENDED ({search.reason}): only an open search can be paused")
     if not dry_run:
         search = Searches.of(context.store).change_search(search.id, state=SearchState.PAUSED)
-    echo(f"would pause search {search.id} ({search.task}, {search.state})" if dry_run else
-         f"search {search.id}: {search.state}; the runs that it has proposed continue")
+    terminal.echo(f"would pause search {search.id} ({search.task}, {search.state})" if dry_run else
+                  f"search {search.id}: {search.state}; the runs that it has proposed continue")
     return ExitCode.OK
 
 
@@ -366,10 +358,10 @@ def resume_search(context: CommandContext, runs: tuple[int, ...], wanted: Filter
         raise Refused(f"search {search.id} is ENDED ({search.reason}); a larger budget resumes it, as in "
                       f"`{command}`")
     if dry_run:
-        echo(f"would resume search {search.id} ({search.task}, {search.state})")
+        terminal.echo(f"would resume search {search.id} ({search.task}, {search.state})")
         return ExitCode.OK
     search = Searches.of(context.store).change_search(search.id, state=SearchState.OPEN)
-    echo(f"search {search.id}: {search.state}")
+    terminal.echo(f"search {search.id}: {search.state}")
     return ExitCode.OK
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hyperspace_core.cli import terminal
 from hyperspace_core.cli.commands.queue import BulkAction, act, select_runs
 from hyperspace_core.cli.commands.runs_show import diff, show
 from hyperspace_core.cli.context import CommandContext, pass_context
@@ -25,17 +26,6 @@ from hyperspace_core.cli.options import (
     limit_option,
     run_argument,
     some_runs,
-)
-from hyperspace_core.cli.terminal import (
-    bearable,
-    confirm,
-    echo,
-    echo_hint,
-    echo_json,
-    echo_table,
-    hint_at_more,
-    stdout_width,
-    warn,
 )
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.errors import NotFound, did_you_mean
@@ -77,19 +67,19 @@ def list_runs(context: CommandContext, wanted: FilterOptions, limit: int | None,
     """List runs, newest first."""
     store, where = context.store, wanted.at(context)
     if as_json:
-        echo_json(list(store.find(where, limit=limit)))
+        terminal.echo_json(list(store.find(where, limit=limit)))
         return
-    limit = bearable(limit)
+    limit = terminal.bearable(limit)
     found = list(store.find(where, limit=limit))
     heads, rows = columns(found, datetime.now().astimezone())
-    echo_table(heads, rows, empty="no run matches" if wanted.options else "no runs yet")
+    terminal.echo_table(heads, rows, empty="no run matches" if wanted.options else "no runs yet")
     if len(found) == limit:
-        hint_at_more(sum(store.count(where).values()) - len(found))
+        terminal.hint_at_more(sum(store.count(where).values()) - len(found))
 
 
 def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], list[list[str]]]:
     """Return the heads and rows of the table, without empty columns."""
-    short = REASON if stdout_width() is not None else None
+    short = REASON if terminal.stdout_width() is not None else None
     cells = {
         "run": [str(record.id) for record in records],
         "task": [record.task for record in records],
@@ -136,7 +126,7 @@ def logs(*, context: CommandContext, run: int, follow: bool, attempt: int | None
     record = get_run(context.store, context.name, run)
     number = pick_attempt(record, attempt)
     if as_json:
-        echo_json([] if number is None else list(context.store.output(run, attempt=number)))
+        terminal.echo_json([] if number is None else list(context.store.output(run, attempt=number)))
         return
     printer = Printer(context.store, run, number)
     lines = printer.new_lines()
@@ -146,7 +136,7 @@ def logs(*, context: CommandContext, run: int, follow: bool, attempt: int | None
         return
     printer.end()
     if number is None:
-        echo_hint(f"run {run} has not started yet; it is {record.state}")
+        terminal.echo_hint(f"run {run} has not started yet; it is {record.state}")
 
 
 # -- `hyperspace runs metrics`: show the metrics and the series of a run --
@@ -176,10 +166,10 @@ def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: 
     returned = record.metrics if number is None or number == record.attempts[-1].number else {}
     found = summarize(() if number is None else context.store.points(run, attempt=number), returned)
     if as_json:
-        echo_json(found)
+        terminal.echo_json(found)
         return
-    echo_table(("metric", "returned", "points", "last", "min", "max"), _rows(found),
-               empty=f"run {run} has no metrics; it is {record.state}")
+    terminal.echo_table(("metric", "returned", "points", "last", "min", "max"), _rows(found),
+                        empty=f"run {run} has no metrics; it is {record.state}")
 
 
 def _rows(found: Sequence[MetricSummary]) -> list[list[str]]:
@@ -191,10 +181,11 @@ def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) ->
     from hyperspace_core.results.diff import side_by_side
 
     if as_json:
-        echo_json(points)
+        terminal.echo_json(points)
         return
-    echo_table(("step", *names), [["" if row.step is None else str(row.step), *map(number, row.values)]
-                                  for row in side_by_side(points, names)])
+    rows = [["" if row.step is None else str(row.step), *map(number, row.values)]
+            for row in side_by_side(points, names)]
+    terminal.echo_table(("step", *names), rows)
 
 
 def _check_logged(store: Store, record: RunRecord, attempt: int | None, names: Sequence[str],
@@ -252,7 +243,7 @@ def note(*, context: CommandContext, run: int, text: str, append: bool, dry_run:
     if not dry_run:
         whole = context.store.annotate(run, note=whole).note
     would = "would have" if dry_run else "has"
-    echo(f"run {run} {would} the note: {whole}" if whole else f"run {run} {would} no note")
+    terminal.echo(f"run {run} {would} the note: {whole}" if whole else f"run {run} {would} no note")
 
 
 def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
@@ -289,9 +280,9 @@ def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
         return act(context, selected, action, dry_run=True)
     ids = [record.id for record in selected.fit]
     listed = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
-    confirm(f"permanently delete {counted(len(ids))} ({listed})", yes=yes)
+    terminal.confirm(f"permanently delete {counted(len(ids))} ({listed})", yes=yes)
     code = act(context, selected, action, dry_run=False)
-    echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
+    terminal.echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
     return code
 
 
@@ -338,9 +329,9 @@ def export(*, context: CommandContext, run: int, folder: Path | None, to: Path |
     else:
         write_export(context.store, planned, target, force=force)
     if record.state != "COMPLETED":
-        warn(f"run {run} is {record.state}: its artifacts may be incomplete")
+        terminal.warn(f"run {run} is {record.state}: its artifacts may be incomplete")
     if as_json:
-        echo_json({"folder": str(target.absolute())} | planned.manifest)
+        terminal.echo_json({"folder": str(target.absolute())} | planned.manifest)
         return
     _print(record, planned, target, dry_run=dry_run)
 
@@ -361,8 +352,8 @@ def _print(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -
     size = f" ({byte_count(sum(artifact.size for artifact in plain))})" if plain else ""
     with_golden = f", golden data {', '.join(golden)}" if golden else ""
     verb = f"would export run {record.id}" if dry_run else f"run {record.id} exported"
-    echo(f"{verb} to {target}: {record.task}, {kept}{size}{with_golden}")
-    echo_hint(f"in Python: load_component({str(target)!r})")
+    terminal.echo(f"{verb} to {target}: {record.task}, {kept}{size}{with_golden}")
+    terminal.echo_hint(f"in Python: load_component({str(target)!r})")
 
 
 for command in (list_runs, show, logs, metrics, diff, tag, note, export, delete):
