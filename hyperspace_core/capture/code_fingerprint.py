@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from hyperspace_core.capture.code_graph import Bindings, Modules, value_of
 from hyperspace_core.capture.data_fingerprint import fingerprint
-from hyperspace_core.capture.files import Stamp
+from hyperspace_core.capture.files import FileStamp
 from hyperspace_core.capture.project_modules import code_units
 from hyperspace_core.capture.syntax import Imported, Reference
 from hyperspace_core.components import Scenario
@@ -36,7 +36,7 @@ EXTERNAL = "external:"         # prefix of code outside the project, which is re
 
 
 @dataclass(frozen=True, order=True)
-class Node:
+class CodeName:
     """A top-level name of a module; `component`: its defaults are in the config."""
 
     module: str
@@ -52,7 +52,7 @@ class Reached:
     """A fingerprint, and the state of the files that it was computed from."""
 
     fingerprint: str
-    files: tuple[tuple[str, Stamp | None], ...]
+    files: tuple[tuple[str, FileStamp | None], ...]
 
 
 @dataclass
@@ -62,10 +62,10 @@ class Reach:
     modules: Modules
     _seen: dict[str, Bindings | None] = field(default_factory=dict)
 
-    def of(self, roots: Iterable[Node]) -> Reached:
+    def of(self, roots: Iterable[CodeName]) -> Reached:
         """The fingerprint of what the roots reach; each name is visited once."""
         waiting = sorted(set(roots))
-        texts: dict[Node, str] = {}
+        texts: dict[CodeName, str] = {}
         while waiting:
             node = waiting.pop()
             if node in texts:
@@ -78,11 +78,11 @@ class Reach:
             hasher.update(b"%d:%s" % (len(part), part))
         return Reached(f"sha256:{hasher.hexdigest()}", self._files())
 
-    def has(self, node: Node) -> bool:
+    def has(self, node: CodeName) -> bool:
         module = self._module(node.module)
         return module is not None and node.name in module.names
 
-    def _node(self, node: Node) -> tuple[str, set[Node]]:
+    def _node(self, node: CodeName) -> tuple[str, set[CodeName]]:
         """A name's text with its references, and their targets in the project."""
         module = self._module(node.module)
         if module is None or node.name not in module.names:
@@ -92,20 +92,21 @@ class Reach:
         for reference in code.references:
             base = node.component and reference in code.bases
             found = set(self._resolve(module, reference, component=base))
-            targets |= {one for one in found if isinstance(one, Node)} - {node}
+            targets |= {one for one in found if isinstance(one, CodeName)} - {node}
             if found:
                 name = ".".join((reference.name, *reference.attributes))
                 lines.append(f"{name} = {', '.join(sorted(map(str, found)))}")
         for one in module.names[node.name]:
             if one.imported is not None:           # also defined: `except ImportError: fast = None`
                 found = set(self._follow(module, one.imported, (), frozenset(), component=False))
-                targets |= {other for other in found if isinstance(other, Node)} - {node}
+                targets |= {other for other in found if isinstance(other, CodeName)} - {node}
                 lines.append(f"import {', '.join(sorted(map(str, found)))}")
         return "\n".join([code.text, *sorted(lines)]), targets
 
     # -- targets of names ------------------------------------------------------------------------------------
 
-    def _resolve(self, module: Bindings, reference: Reference, *, component: bool) -> Iterator[Node | str]:
+    def _resolve(self, module: Bindings, reference: Reference, *,
+                 component: bool) -> Iterator[CodeName | str]:
         if reference.imported is not None:
             yield from self._follow(module, reference.imported, reference.attributes, frozenset(),
                                     component=component)
@@ -114,7 +115,7 @@ class Reach:
                                    component=component)
 
     def _named(self, module: Bindings, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
-               component: bool) -> Iterator[Node | str]:
+               component: bool) -> Iterator[CodeName | str]:
         """The targets of a name in a module."""
         # a cycle: two modules import it from each other, or a package names its own module
         again = (module.module, name) in trail
@@ -123,7 +124,7 @@ class Reach:
         if pieces is not None:
             imports = [piece.imported for piece in pieces if piece.imported is not None]
             if len(imports) < len(pieces):
-                yield Node(module.module, name, component)
+                yield CodeName(module.module, name, component)
             else:
                 for imported in imports:
                     yield from self._follow(module, imported, attributes, trail, component=component)
@@ -133,12 +134,12 @@ class Reach:
         if self._module(f"{module.module}.{name}") is not None:
             yield from self._in(f"{module.module}.{name}", attributes, trail, component=component)
         elif "__getattr__" in module.names and len(trail) > 1:
-            yield Node(module.module, "__getattr__")
+            yield CodeName(module.module, "__getattr__")
         elif not again:
             yield from self._typed(value_of(module.module, name), attributes, trail, component=component)
 
     def _typed(self, value: Any, attributes: tuple[str, ...], trail: frozenset[Any], *,
-               component: bool) -> Iterator[Node | str]:
+               component: bool) -> Iterator[CodeName | str]:
         """The targets of a notebook's name that no readable cell defines."""
         if isinstance(value, ModuleType):
             yield from self._in(value.__name__, attributes, trail, component=component)
@@ -149,7 +150,7 @@ class Reach:
             yield fingerprint(value)
 
     def _follow(self, module: Bindings, imported: Imported, attributes: tuple[str, ...],
-                trail: frozenset[Any], *, component: bool) -> Iterator[Node | str]:
+                trail: frozenset[Any], *, component: bool) -> Iterator[CodeName | str]:
         name = self._absolute(module, imported)
         if imported.attribute is None:
             yield from self._in(name, attributes, trail, component=component)
@@ -157,7 +158,7 @@ class Reach:
             yield from self._from(name, imported.attribute, attributes, trail, component=component)
 
     def _from(self, module: str, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
-              component: bool) -> Iterator[Node | str]:
+              component: bool) -> Iterator[CodeName | str]:
         """The targets of `from module import name`."""
         found = self._module(module)
         if found is not None:
@@ -168,13 +169,13 @@ class Reach:
             yield f"{EXTERNAL}{module}.{name}"
 
     def _in(self, module: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
-            component: bool) -> Iterator[Node | str]:
+            component: bool) -> Iterator[CodeName | str]:
         """The targets of `module.attribute`, or of the whole module."""
         found = self._module(module)
         if found is not None and attributes:
             yield from self._named(found, attributes[0], attributes[1:], trail, component=component)
         elif found is not None:
-            yield from (Node(module, name) for name in found.names)
+            yield from (CodeName(module, name) for name in found.names)
         elif attributes and self.modules.is_package(module):
             yield from self._in(f"{module}.{attributes[0]}", attributes[1:], trail, component=component)
         else:
@@ -194,7 +195,7 @@ class Reach:
             self._seen[name] = self.modules.find(name)
         return self._seen[name]
 
-    def _files(self) -> tuple[tuple[str, Stamp | None], ...]:
+    def _files(self) -> tuple[tuple[str, FileStamp | None], ...]:
         files = {file for name, found in self._seen.items() if found is not None
                  for file in [self.modules.file(name)] if file is not None}
         return tuple((file, self.modules.stamp(file)) for file in sorted(files))
@@ -204,13 +205,13 @@ SECTION = "components"
 HOOKS = ("hyperspace_execute", "hyperspace_load_data", "hyperspace_preprocess", "hyperspace_build_model",
          "hyperspace_train", "hyperspace_score", "hyperspace_seed")
 
-Described = dict[str, str]
+DescribedCode = dict[str, str]
 
 _made: WeakKeyDictionary[Extensions, _Fingerprints] = WeakKeyDictionary()
 
 
 def component_fingerprints(project: Project, scenario: Mapping[str, Any],
-                           config: Mapping[str, Any]) -> dict[str, Described]:
+                           config: Mapping[str, Any]) -> dict[str, DescribedCode]:
     """Path in the completed trees → class, module and fingerprint.
     The scenario's own are below `scenario`, the project's hooks under `hook:<name>`.
     """
@@ -260,13 +261,13 @@ class _Fingerprints:
         self.modules = Modules()
         self._reached: dict[Any, Reached] = {}
 
-    def described(self, name: str, target: Any) -> Described:
+    def described(self, name: str, target: Any) -> DescribedCode:
         module = _module(target.func if isinstance(target, partial) else target)
         return {"class": name, "module": module} | self._fingerprint(target)
 
-    def hooks(self, project: Project) -> dict[str, Described]:
+    def hooks(self, project: Project) -> dict[str, DescribedCode]:
         """The hooks that the project's own code implements."""
-        found: dict[str, Described] = {}
+        found: dict[str, DescribedCode] = {}
         for hook in HOOKS:
             every = getattr(project.extensions.manager.hook, hook).get_hookimpls()
             functions = [one.function for one in every
@@ -279,7 +280,7 @@ class _Fingerprints:
                     "fingerprint": self.reached(tuple(roots), roots)}
         return found
 
-    def _fingerprint(self, target: Any) -> Described:
+    def _fingerprint(self, target: Any) -> DescribedCode:
         if isinstance(target, partial):            # its bound arguments are part of the code
             found = self._fingerprint(target.func)
             bound = fingerprint((found["fingerprint"], target.args, target.keywords))
@@ -295,13 +296,13 @@ class _Fingerprints:
             note = "its source is nested too deeply to be read"
         return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
 
-    def _held(self, target: Any) -> Iterator[Node]:
+    def _held(self, target: Any) -> Iterator[CodeName]:
         """The project's dataclasses and enums among the parameters."""
         for held in _held_by(target):
             if not _is_external(self.modules, held):
                 yield _node(held, component=True)
 
-    def reached(self, key: Any, roots: Iterable[Node]) -> str:
+    def reached(self, key: Any, roots: Iterable[CodeName]) -> str:
         known = self._reached.get(key)
         if known is None or any(self.modules.stamp(file) != stamp for file, stamp in known.files):
             known = self._reached[key] = Reach(self.modules).of(roots)
@@ -312,9 +313,9 @@ def _module(target: Any) -> str:
     return str(getattr(target, "__module__", "") or "")
 
 
-def _node(target: Any, *, component: bool) -> Node:
+def _node(target: Any, *, component: bool) -> CodeName:
     name = getattr(target, "__qualname__", type(target).__qualname__)
-    return Node(_module(target), name.partition(".")[0], component)
+    return CodeName(_module(target), name.partition(".")[0], component)
 
 
 def _is_external(modules: Modules, target: Any) -> bool:

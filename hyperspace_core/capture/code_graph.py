@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hyperspace_core.capture.files import Stamp, stamp_of
+from hyperspace_core.capture.files import FileStamp, stamp_of
 from hyperspace_core.capture.project_modules import CORE, in_place
 from hyperspace_core.capture.syntax import (
     Function,
@@ -23,21 +23,21 @@ from hyperspace_core.capture.syntax import (
     chain,
     imports_of,
     last_name,
-    plain,
+    node_text,
+    normal_form,
     references,
     stored_names,
-    text_of,
 )
 from hyperspace_core.config.tree import MISSING
 
 STAR = "*"
 _COMPOUND = (ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar)
 
-_MAIN = text_of(ast.parse("__name__ == '__main__'", mode="eval").body)
+_MAIN = node_text(ast.parse("__name__ == '__main__'", mode="eval").body)
 
 
 @dataclass(frozen=True)
-class Piece:
+class BoundStatement:
     """One statement with the conditions (`if`, `for`, `try`, …) around it."""
 
     statement: ast.stmt
@@ -46,7 +46,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Code:
+class Definition:
     """A name's definition: text, references, and which are base classes."""
 
     text: str
@@ -60,16 +60,16 @@ class Bindings:
 
     module: str
     package: str                   # start of relative imports
-    names: dict[str, list[Piece]] = field(default_factory=dict)
+    names: dict[str, list[BoundStatement]] = field(default_factory=dict)
     stars: list[Imported] = field(default_factory=list)
-    _codes: dict[tuple[str, bool], Code] = field(default_factory=dict)
+    _codes: dict[tuple[str, bool], Definition] = field(default_factory=dict)
 
     def add(self, source: str | bytes, *, anew: bool = False) -> None:
         """Add a source; `anew`: its definitions replace earlier ones (a notebook's cell).
 
         Raises `SyntaxError` and `ValueError`.
         """
-        found: dict[str, list[Piece]] = {}
+        found: dict[str, list[BoundStatement]] = {}
         for name, piece in _pieces(ast.parse(source).body, ()):
             if name == STAR and piece.imported is not None:
                 self.stars.append(piece.imported)
@@ -79,7 +79,7 @@ class Bindings:
             defines = isinstance(pieces[0].statement, Function | ast.ClassDef | ast.Import | ast.ImportFrom)
             self.names[name] = pieces if anew and defines else [*self.names.get(name, ()), *pieces]
 
-    def code(self, name: str, *, component: bool) -> Code:
+    def code(self, name: str, *, component: bool) -> Definition:
         """The definition of a name, without imports; a component's defaults do not count."""
         known = self._codes.get((name, component))
         if known is None:
@@ -88,27 +88,28 @@ class Bindings:
         return known
 
 
-def _code(pieces: list[Piece], *, component: bool) -> Code:
+def _code(pieces: list[BoundStatement], *, component: bool) -> Definition:
     texts: list[str] = []
     nodes: list[ast.AST] = []
     bases: list[ast.AST] = []
     for piece in pieces:
-        statement = plain(piece.statement, component=component)
-        texts += [*map(text_of, piece.conditions), text_of(statement)]
+        statement = normal_form(piece.statement, component=component)
+        texts += [*map(node_text, piece.conditions), node_text(statement)]
         nodes += [*piece.conditions, statement]
         bases += statement.bases if isinstance(statement, ast.ClassDef) else []
-    return Code("\n".join(texts), frozenset(references(nodes)), frozenset(references(bases)))
+    return Definition("\n".join(texts), frozenset(references(nodes)), frozenset(references(bases)))
 
 
-def _pieces(body: Iterable[ast.stmt], conditions: tuple[ast.AST, ...]) -> Iterator[tuple[str, Piece]]:
+def _pieces(body: Iterable[ast.stmt],
+            conditions: tuple[ast.AST, ...]) -> Iterator[tuple[str, BoundStatement]]:
     for statement in body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             for name, imported in imports_of(statement).items():
-                yield name, Piece(statement, conditions, imported)
+                yield name, BoundStatement(statement, conditions, imported)
             continue
         header, blocks = _compound(statement)
         for name in sorted(_bound(header)):
-            yield name, Piece(header, conditions)
+            yield name, BoundStatement(header, conditions)
         for condition, block in blocks:
             yield from _pieces(block, (*conditions, *condition))
 
@@ -118,9 +119,9 @@ def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], 
     if isinstance(statement, ast.If):
         if last_name(statement.test) == "TYPE_CHECKING":
             return ast.Pass(), [([], statement.orelse)]
-        if text_of(statement.test) == _MAIN:
+        if node_text(statement.test) == _MAIN:
             return ast.Pass(), []
-        test = plain(statement.test)
+        test = normal_form(statement.test)
         return ast.Pass(), [([test], statement.body), ([ast.Not(), test], statement.orelse)]
     if not isinstance(statement, _COMPOUND):
         return statement, []
@@ -134,7 +135,7 @@ def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], 
     blocks += [([ast.Constant(value="except"), *filter(None, [one.type])], one.body) for one in handlers]
     if handlers:
         return ast.Pass(), blocks
-    plain_header = plain(header)
+    plain_header = normal_form(header)
     return plain_header, [([plain_header, *condition], block) for condition, block in blocks]
 
 
@@ -173,7 +174,7 @@ class Modules:
 
     def __init__(self) -> None:
         self.tops: frozenset[str] = frozenset()
-        self._parsed: dict[str, tuple[Stamp, Bindings | None]] = {}
+        self._parsed: dict[str, tuple[FileStamp, Bindings | None]] = {}
         self._foreign: dict[str, bool] = {}
 
     def cover(self, tops: Collection[str]) -> None:
@@ -213,7 +214,7 @@ class Modules:
         """Whether a name is a package of the project, with or without `__init__`."""
         return self.is_own(name) and bool(_folders(name))
 
-    def stamp(self, file: str) -> Stamp | None:
+    def stamp(self, file: str) -> FileStamp | None:
         try:
             return stamp_of(os.stat(file))  # noqa: PTH116 - called for several files before every run
         except OSError:

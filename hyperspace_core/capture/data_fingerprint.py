@@ -23,7 +23,7 @@ from hyperspace_core.run import Absent
 Parts = tuple[str, list[Any], bool]    # tag, items, whether their order matters
 
 
-def parts_of(value: Any) -> Parts | None:
+def library_parts(value: Any) -> Parts | None:
     """The parts of an object to read instead of it; None for an unknown type."""
     reader = _LIBRARIES.get(type(value).__module__.partition(".")[0])
     if reader is not None:
@@ -276,7 +276,7 @@ def _parts(value: Any) -> Parts | None:
         return f"dataclass {_type_name(value)}", fields, True
     if isinstance(value, array.array):
         return f"array {value.typecode}", [memoryview(value).cast("B")], True
-    return parts_of(value)
+    return library_parts(value)
 
 
 def _type_name(value: Any) -> str:

@@ -16,18 +16,18 @@ from pathlib import Path
 KEPT = 20_000                  # hashes in memory
 _YOUNG_NS = 50_000_000         # a younger file may change unnoticed, as file system clocks are coarse
 
-Stamp = tuple[int, int, int, int, int]     # mtime and ctime in ns, size, inode, device
+FileStamp = tuple[int, int, int, int, int]     # mtime and ctime in ns, size, inode, device
 
 Digest = tuple[str, int]       # SHA-256, hexadecimal, and the number of bytes
 
-_known: dict[str, tuple[Stamp, Digest]] = {}
+_known: dict[str, tuple[FileStamp, Digest]] = {}
 
 
-def stamp_of(status: os.stat_result) -> Stamp:
+def stamp_of(status: os.stat_result) -> FileStamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
 
 
-def digest_of(path: str, stamp: Stamp) -> Digest:
+def digest_of(path: str, stamp: FileStamp) -> Digest:
     """The digest of a file with this stamp; of the current content if changed.
 
     Raises `OSError`.
@@ -77,19 +77,19 @@ _UNWRITABLE = re.compile(r"[\\\x00-\x1f\x7f\udc80-\udcff]")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFile:
     """A file: its path in the snapshot, its place on disk, and its stamp."""
 
     path: str
     place: str
-    stamp: Stamp
+    stamp: FileStamp
 
 
 @dataclass
 class Walk:
     """Collects files of one or more folders, up to the limits."""
 
-    files: dict[str, Found] = field(default_factory=dict)
+    files: dict[str, FoundFile] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)       # path → reason
     seen: int = 0                                                # number of files and folders
 
@@ -120,7 +120,7 @@ class Walk:
         if not stat.S_ISREG(status.st_mode):
             self.left_out[path] = "not an ordinary file"
         elif path not in self.files:               # Python imports the first one on the path
-            self.files[path] = Found(path, place, stamp_of(status))
+            self.files[path] = FoundFile(path, place, stamp_of(status))
 
     def _entry(self, entry: os.DirEntry[str], path: str, above: tuple[tuple[int, int], ...]) -> None:
         folder = _is_folder(entry)
@@ -154,7 +154,7 @@ class Walk:
         return None
 
 
-def shown(path: str) -> str:
+def printable(path: str) -> str:
     """A path as printable and storable text."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -175,7 +175,7 @@ def _leads_to_secret(entry: os.DirEntry[str], folder: bool) -> bool:
     return hidden.startswith(".") or (looks_secret(real.name) and not folder)
 
 
-def _size(found: Found) -> int:
+def _size(found: FoundFile) -> int:
     return found.stamp[2]
 
 

@@ -24,14 +24,14 @@ from hyperspace_core.capture.project_modules import loaded_below
 from hyperspace_core.capture.worktree import (
     GitUnavailable,
     Repository,
-    Tree,
     Uncommitted,
+    WorkTree,
     first_line,
     patch_of,
     repository_of,
     settings_of,
-    tree_of,
     unknown_files,
+    work_tree_of,
 )
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.records.run import Snapshot, SourceFile
@@ -47,21 +47,21 @@ HURRIED_S = 1.0                # limit of a git call while a worker waits for it
 
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks")
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
-Stamp = tuple[tuple[str, int, int], ...]
+TreeStamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
     at: float
-    stamp: Stamp
-    tree: Tree | GitUnavailable
+    stamp: TreeStamp
+    tree: WorkTree | GitUnavailable
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Compared:
     """Uncommitted changes, with the look and the files that they were computed for."""
 
-    tree: Tree
+    tree: WorkTree
     files: Mapping[str, str]
     answer: Uncommitted
 
@@ -82,11 +82,11 @@ class GitCapture:
         tree = self.tree()
         return Absent("git", str(tree)) if isinstance(tree, GitUnavailable) else Section("git", tree.facts())
 
-    def tree(self) -> Tree | GitUnavailable:
+    def tree(self) -> WorkTree | GitUnavailable:
         """The working tree, or why it is unknown; cached up to `FRESH_S`."""
         return self._looked().tree
 
-    def uncommitted(self, tree: Tree, files: Mapping[str, str]) -> Uncommitted | GitUnavailable:
+    def uncommitted(self, tree: WorkTree, files: Mapping[str, str]) -> Uncommitted | GitUnavailable:
         """The uncommitted changes; `files`: path → digest of maybe untracked files."""
         top = str(tree.top)
         known = self._compared.get(top)
@@ -112,8 +112,8 @@ class GitCapture:
         stamp = _stamp((*repository.watched, *files))
         seen = self._seen.get(source)
         if seen is None or seen.stamp != stamp or time.monotonic() - seen.at > self._fresh_s():
-            seen = _Seen(at=time.monotonic(), stamp=stamp, tree=tree_of(self._git, repository.top, files))
-            self._seen[source] = seen
+            at, tree = time.monotonic(), work_tree_of(self._git, repository.top, files)
+            seen = self._seen[source] = _Seen(at=at, stamp=stamp, tree=tree)
         return seen
 
     def _fresh_s(self) -> float:
@@ -194,7 +194,7 @@ def _gitpython() -> Any:
     return git
 
 
-def _stamp(files: tuple[Path | str, ...]) -> Stamp:
+def _stamp(files: tuple[Path | str, ...]) -> TreeStamp:
     found = []
     for file in files:
         try:
@@ -210,7 +210,7 @@ def _stamp(files: tuple[Path | str, ...]) -> Stamp:
 PATCH = "uncommitted.patch"
 UNTRACKED = "untracked"
 
-Contents = Mapping[str, "bytes | str"]             # path → content, or the file that contains it
+ChangeContents = Mapping[str, "bytes | str"]             # path → content, or the file that contains it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +219,7 @@ class GitChanges:
 
     state: str                             # "commit 3f2a… and uncommitted changes"
     changes: Snapshot | None = None
-    contents: Contents = field(default_factory=dict)
+    contents: ChangeContents = field(default_factory=dict)
     untracked: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)      # path → why it is not in the patch
 
@@ -253,7 +253,7 @@ def source_file(path: str, content: bytes) -> SourceFile:
 
 
 def _snapshot(found: Uncommitted, top: str,
-              real: Mapping[str, SourceFile]) -> tuple[Snapshot | None, Contents]:
+              real: Mapping[str, SourceFile]) -> tuple[Snapshot | None, ChangeContents]:
     contents: dict[str, bytes | str] = {}
     files = []
     if found.patch:

@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.capture.files import Walk, digest_of, shown
+from hyperspace_core.capture.files import Walk, digest_of, printable
 from hyperspace_core.capture.git import GitChanges, changes_of, source_file
 from hyperspace_core.capture.project_modules import Unit, code_units
 from hyperspace_core.errors import HyperspaceError
@@ -109,7 +109,7 @@ class ProjectCode:
             "files": len(self.snapshot.files),
             "bytes": self.snapshot.size,
             CHANGES: None if self.changes is None else self.changes.digest,
-            "untracked": [shown(name) for name in self.untracked[:MAX_LISTED]],
+            "untracked": [printable(name) for name in self.untracked[:MAX_LISTED]],
             "left_out": dict(list(self.left_out.items())[:MAX_LISTED]),
             "not_in_patch": dict(list(self.not_in_patch.items())[:MAX_LISTED]),
         }
@@ -133,8 +133,8 @@ def project_code(project: Project) -> ProjectCode | Absent:
     return ProjectCode(
         snapshot=snapshot, changes=git.changes, contents={**git.contents, **places, **own},
         untracked=git.untracked,
-        left_out={shown(path): why for path, why in walk.left_out.items()},
-        not_in_patch={shown(path): why for path, why in git.left_out.items()},
+        left_out={printable(path): why for path, why in walk.left_out.items()},
+        not_in_patch={printable(path): why for path, why in git.left_out.items()},
         summary=_summary(project, snapshot, git, walk.left_out))
 
 
@@ -149,7 +149,7 @@ def _summary(project: Project, snapshot: Snapshot, git: GitChanges, left_out: Ma
 
 def _first_names(names: Collection[str]) -> str:
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return f"{', '.join(shown(name) for name in list(names)[:MAX_NAMED])}{more}"
+    return f"{', '.join(printable(name) for name in list(names)[:MAX_NAMED])}{more}"
 
 
 def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:

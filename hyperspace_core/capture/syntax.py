@@ -18,7 +18,7 @@ _DATA = {"dataclass", "define", "frozen", "mutable", "attrs"}      # they make a
 _UNSPOKEN = {"kind", "type_comment", "type_params", "ctx"}         # fields of nodes without effect
 
 
-def plain(node: _Node, *, component: bool = False) -> _Node:
+def normal_form(node: _Node, *, component: bool = False) -> _Node:
     """A copy in normal form; for a `component` also without defaults."""
     copied = copy.deepcopy(node)
     if component and isinstance(copied, ast.ClassDef):
@@ -28,14 +28,14 @@ def plain(node: _Node, *, component: bool = False) -> _Node:
     return _Plain().visit(copied) or copied
 
 
-def text_of(node: Any) -> str:
+def node_text(node: Any) -> str:
     """The text of a node, the same for every version of Python."""
     if isinstance(node, ast.AST):
-        fields = [f"{name}={text_of(value)}" for name, value in ast.iter_fields(node)
+        fields = [f"{name}={node_text(value)}" for name, value in ast.iter_fields(node)
                   if name not in _UNSPOKEN and value is not None and value != []]
         return f"{type(node).__name__}({','.join(fields)})"
     if isinstance(node, list):
-        return f"[{','.join(map(text_of, node))}]"
+        return f"[{','.join(map(node_text, node))}]"
     return repr(node)
 
 
@@ -103,8 +103,8 @@ def _is_configured(node: ast.AnnAssign, data: bool) -> bool:
     if not data or "ClassVar" in ast.unparse(node.annotation):
         return False
     options = node.value.keywords if isinstance(node.value, ast.Call) else ()
-    off = text_of(ast.Constant(value=False))
-    return not any(option.arg == "init" and text_of(option.value) == off for option in options)
+    off = node_text(ast.Constant(value=False))
+    return not any(option.arg == "init" and node_text(option.value) == off for option in options)
 
 
 def _without_defaults(node: Function) -> None:

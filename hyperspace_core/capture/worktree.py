@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from hyperspace_core.capture.files import looks_secret, shown
+from hyperspace_core.capture.files import looks_secret, printable
 from hyperspace_core.capture.project_modules import INSTALLED
 
 # -- Parsers of git's machine-readable outputs, in which names are separated by NUL --
@@ -25,7 +25,7 @@ class Status:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class GitSettings:
     """The remote, and the repository's filters, which are programs on files."""
 
     remote: str | None = None
@@ -44,7 +44,7 @@ class Settings:
         return tuple(options)
 
 
-def parse_settings(output: bytes) -> Settings:
+def parse_settings(output: bytes) -> GitSettings:
     """Parse `git config --show-scope -z --get-regexp`: scope NUL key LF value NUL."""
     fields = output.decode("utf-8", "replace").split("\0")
     remotes: dict[str, str] = {}
@@ -58,7 +58,7 @@ def parse_settings(output: bytes) -> Settings:
         elif scope not in _OURS:
             filters[name] = None
     remote = remotes.get("origin") or next(iter(remotes.values()), None)
-    return Settings(remote=remote, filters=tuple(filters))
+    return GitSettings(remote=remote, filters=tuple(filters))
 
 
 def parse_status(output: bytes) -> Status:
@@ -83,20 +83,20 @@ def parse_status(output: bytes) -> Status:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class ChangedFile:
     """A changed file; `lines`: added and removed, None for a binary file."""
 
     path: str
     lines: int | None
 
 
-def parse_changes(output: bytes) -> list[Change]:
+def parse_changes(output: bytes) -> list[ChangedFile]:
     """Parse `git diff --numstat --no-renames -z`."""
     found = []
     for entry in filter(None, output.split(b"\0")):
         added, removed, path = entry.split(b"\t", 2)
         lines = None if added == b"-" else int(added) + int(removed)
-        found.append(Change(path=os.fsdecode(path), lines=lines))
+        found.append(ChangedFile(path=os.fsdecode(path), lines=lines))
     return found
 
 
@@ -151,7 +151,7 @@ class Uncommitted:
     untracked: tuple[str, ...] = ()        # the given files that git does not track
 
 
-def patch_of(git: Git, top: str, settings: Settings, commit: str | None) -> Uncommitted:
+def patch_of(git: Git, top: str, settings: GitSettings, commit: str | None) -> Uncommitted:
     """The text patch from the commit (None: from nothing) to the working tree."""
     base = commit or os.fsdecode(git(top, "hash-object", "-t", "tree", os.devnull)).strip()
     call = (*settings.overrides(), *_FORMAT, *_DIFF)
@@ -180,7 +180,7 @@ def unknown_files(git: Git, top: str, files: Collection[str]) -> list[str]:
     return sorted(path for path in inside if path not in tracked and not _is_below(path, submodules))
 
 
-def _objection(top: str, change: Change) -> str | None:
+def _objection(top: str, change: ChangedFile) -> str | None:
     """Why a changed file cannot be part of the patch; None where it can."""
     if looks_secret(change.path):
         return "looks like a secret"
@@ -236,11 +236,11 @@ class Repository:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tree:
+class WorkTree:
     """The last known state of a working tree."""
 
     top: Path
-    settings: Settings
+    settings: GitSettings
     status: Status
     untracked: list[str]           # loaded source files that git does not track
 
@@ -253,7 +253,7 @@ class Tree:
             "branch": status.branch,               # None: detached
             "dirty": bool(status.changed or self.untracked),
             "changed": status.changed[:MAX_LISTED],
-            "untracked_sources": [shown(name) for name in self.untracked[:MAX_LISTED]],
+            "untracked_sources": [printable(name) for name in self.untracked[:MAX_LISTED]],
             "remote": None if remote is None else without_credentials(remote),
         }
 
@@ -278,7 +278,7 @@ def repository_of(git: Git, source: str) -> Repository | GitUnavailable:
     return Repository(top=Path(top), watched=watched)
 
 
-def tree_of(git: Git, top: Path, files: list[str]) -> Tree | GitUnavailable:
+def work_tree_of(git: Git, top: Path, files: list[str]) -> WorkTree | GitUnavailable:
     try:
         # reading the settings runs no program; the next calls disable the programs that they name
         settings = settings_of(git, str(top))
@@ -287,17 +287,17 @@ def tree_of(git: Git, top: Path, files: list[str]) -> Tree | GitUnavailable:
         untracked = unknown_files(git, str(top), files)
     except GitUnavailable as error:
         return error
-    return Tree(top=top, settings=settings, status=status, untracked=untracked)
+    return WorkTree(top=top, settings=settings, status=status, untracked=untracked)
 
 
-def settings_of(git: Git, top: str) -> Settings:
+def settings_of(git: Git, top: str) -> GitSettings:
     """The repository's settings. Raises `GitUnavailable` for unsafe filters."""
     try:
         text = git(top, "config", "--includes", "--show-scope", "-z", "--get-regexp",
                     r"^(remote\..*\.url|filter\..*\.(clean|smudge|process|required))$")
     except GitUnavailable as error:
         if error.exit_code == 1:                   # no such setting
-            return Settings()
+            return GitSettings()
         raise
     settings = parse_settings(text)
     if settings.odd:

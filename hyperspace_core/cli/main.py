@@ -33,7 +33,7 @@ class PluginCommandError(HyperspaceError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class CommandEntry:
     """A command as it was registered: its module is imported when the command runs."""
 
     name: str
@@ -129,7 +129,7 @@ class Root(Commands):
 
     def __init__(self, load_plugins: Callable[[Root], None], **options: Any) -> None:
         super().__init__(**options)
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, CommandEntry] = {}
         self._plugin = ""                      # whose commands are being added
         self._asked = False
         self._load_plugins = load_plugins
@@ -147,7 +147,8 @@ class Root(Commands):
         if not (name and module and colon and attribute):
             raise RegistrationError(f"command '{name}': expected 'package.module:command', not {target!r}")
         self._refuse_taken(name)
-        self._entries[name] = Entry(name=name, target=target, section=section, help=help, plugin=self._plugin)
+        self._entries[name] = CommandEntry(name=name, target=target, section=section, help=help,
+                                           plugin=self._plugin)
         self._note_source(name)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.cli.terminal import Page
 from hyperspace_core.config.tree import CLASS_NAME, WrittenLeaf, flatten, told_apart
-from hyperspace_core.config.walk import Described, range_text
+from hyperspace_core.config.walk import DescribedParameter, range_text
 from hyperspace_core.records.run import SNAPSHOT, RunRecord
 from hyperspace_core.records.traits import fingerprints_of
 from hyperspace_core.results.comparable import same_behaviour_line
@@ -215,7 +215,7 @@ def _reads_as_json(text: str) -> bool:
 
 # -- The parameters of a class or scenario on a page, one line each --
 
-def show_parameters(page: Page, parameters: Iterable[Described], *, indent: int = 2) -> None:
+def show_parameters(page: Page, parameters: Iterable[DescribedParameter], *, indent: int = 2) -> None:
     """Write name, type, default, range or choices, and help of each parameter."""
     shown = list(parameters)
     names = [one.name for one in shown]
@@ -234,7 +234,7 @@ def summary_of(target: Any) -> str:
     return " ".join(cleandoc(doc).partition("\n\n")[0].split())
 
 
-def _default(parameter: Described, names: Iterable[str]) -> str:
+def _default(parameter: DescribedParameter, names: Iterable[str]) -> str:
     if parameter.required:
         return "required"
     if isinstance(parameter.default, dict) and any(name.startswith(f"{parameter.name}.") for name in names):
@@ -242,7 +242,7 @@ def _default(parameter: Described, names: Iterable[str]) -> str:
     return f"default {value_text(parameter.default)}"
 
 
-def _choice(parameter: Described) -> str:
+def _choice(parameter: DescribedParameter) -> str:
     if parameter.range is not None:
         return range_text(parameter.range)
     return f"one of {', '.join(parameter.choices)}" if parameter.choices else ""

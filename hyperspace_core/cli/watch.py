@@ -37,14 +37,14 @@ LEAST_S = 0.2                  # between two pages, at least
 Show = Callable[[str, object], None]       # the text, and a value that differs with news
 
 
-class View(Protocol):
+class TimedView(Protocol):
     """What was read at one time."""
 
     @property
     def at(self) -> datetime: ...
 
 
-V = TypeVar("V", bound=View)
+V = TypeVar("V", bound=TimedView)
 
 
 def watch(watched: Watching[Any]) -> None:

@@ -61,21 +61,22 @@ class Teller:
                 case events.RunStarted():
                     self._configs[event.run] = brief(event.submitted)
                     if not self.live:
-                        self.out(_line(*started(event)))
+                        self.out(_line(*started_line(event)))
                 case events.Printed():
                     self._print(event.run, self._tapes.setdefault(event.run, Tape()).feed(event.text))
                 case events.RunEnded():
                     if event.run in self._tapes:
                         self._print(event.run, self._tapes.pop(event.run).end())
                     config = self._configs.pop(event.run, "")
-                    self.out(_line(*ended(event), *((event.task, (config, "quiet")) if self.live else ())))
+                    about = (event.task, (config, "quiet")) if self.live else ()
+                    self.out(_line(*ended_line(event), *about))
                 case events.Notice() if event.level < logging.WARNING:
                     self.err(_line(event.text))
                 case events.Notice():
                     self.err(terminal.message_line(event.text, bad=event.level >= logging.ERROR))
                 case events.Stopping():
                     self.stopped = event
-                    self.err(_line((stopping(event, self._options), "held")))
+                    self.err(_line((stopping_line(event, self._options), "held")))
 
     def waits_for(self) -> str:
         """`waits for runs of holdout, pipeline`."""
@@ -89,12 +90,12 @@ class Teller:
             self.out(f"{run}| {line}" if self._options.slots > 1 else line)
 
 
-def started(event: events.RunStarted) -> list[terminal.Piece]:
+def started_line(event: events.RunStarted) -> list[terminal.Piece]:
     again = f"(attempt {event.attempt})" if event.attempt > 1 else ""
     return [f"run {event.run} started", again, event.task, brief(event.submitted)]
 
 
-def ended(event: events.RunEnded) -> list[terminal.Piece]:
+def ended_line(event: events.RunEnded) -> list[terminal.Piece]:
     """How an attempt ended, and the state that its run is in now."""
     took, reason = f"after {seconds(event.seconds)}", event.reason or ""
     match event.state, event.outcome:
@@ -110,7 +111,7 @@ def ended(event: events.RunEnded) -> list[terminal.Piece]:
     return [(f"run {event.run} {how}", terminal.STATES[event.state]), took, what]
 
 
-def stopping(event: events.Stopping, options: WorkerOptions) -> str:
+def stopping_line(event: events.Stopping, options: WorkerOptions) -> str:
     """What happens now, and what the next Ctrl-C would do."""
     cause = "" if "SIGINT" in event.why else f"{event.why}: "
     runs = ", ".join(map(str, event.running))
@@ -157,7 +158,7 @@ def worker_screen(worker: Worker, teller: Teller, out: TextIO) -> Iterator[None]
     """Show the view at the bottom of the terminal, and the teller's lines above it."""
     # the stream itself: user code may replace `sys.stdout` with `--isolation inline`
     console = Console(file=out, highlight=False, markup=False)
-    view = View(worker, teller, console)
+    view = WorkerScreen(worker, teller, console)
     with Live(get_renderable=view.render, console=console, refresh_per_second=REFRESH_PER_S, transient=True):
         def above(text: str) -> None:
             console.print(Text.from_ansi(text))
@@ -172,7 +173,7 @@ def worker_screen(worker: Worker, teller: Teller, out: TextIO) -> Iterator[None]
             teller.live, (teller.out, teller.err) = False, before
 
 
-class View:
+class WorkerScreen:
     """Draws the present state of a worker."""
 
     def __init__(self, worker: Worker, teller: Teller, console: Console) -> None:

@@ -184,7 +184,7 @@ class _Walk:
 # -- Describe parameters for display: type, range, default, choices, help --
 
 @dataclass(frozen=True, kw_only=True)
-class Described:
+class DescribedParameter:
     """One parameter. `default` is the value in a completed config, or None."""
 
     name: str                      # the dotted path of a field in a plain dataclass
@@ -197,14 +197,14 @@ class Described:
 
 
 def described(signature: Signature, registry: Registry, *, path: str = "",
-              above: tuple[type, ...] = ()) -> Iterator[Described]:
+              above: tuple[type, ...] = ()) -> Iterator[DescribedParameter]:
     """List a signature's parameters in order, each followed by its dataclass fields.
 
     `above`: the dataclasses around this one; a dataclass inside itself is described once.
     """
     for parameter in signature.parameters:
         name = join(path, parameter.name)
-        yield Described(
+        yield DescribedParameter(
             name=name, type=types.describe(parameter.kind), required=parameter.required, help=parameter.help,
             default=_default(parameter, registry), range=parameter.range,
             choices=tuple(dict.fromkeys(_choices(parameter.kind, registry))))

@@ -40,7 +40,13 @@ from hyperspace_core.extension.manager import (
     implemented,
     with_place,
 )
-from hyperspace_core.extension.register import Contents, NewDefault, Register, RegisteredMetric, SameBehaviour
+from hyperspace_core.extension.register import (
+    NewDefault,
+    Register,
+    Registered,
+    RegisteredMetric,
+    SameBehaviour,
+)
 from hyperspace_core.markers import COMPONENTS_GROUP, PROJECTS_GROUP
 from hyperspace_core.records.run import Migration
 from hyperspace_core.records.task import Task, check_task_name, parse_task
@@ -383,11 +389,11 @@ def _imported(found: Found, extensions: Extensions) -> None:
         raise ProjectError(f"project '{found.name}' ({found.source}) cannot be opened: {error}") from error
 
 
-def _registered(found: Found, extensions: Extensions) -> Contents:
+def _registered(found: Found, extensions: Extensions) -> Registered:
     """Call the registrations; if a plugin fails, start again without it."""
     modules = _companions(found, extensions)
     while True:
-        contents = Contents()
+        contents = Registered()
         failed = _fill(contents, found, extensions, modules)
         if failed is None:
             return contents
@@ -413,7 +419,7 @@ def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, 
     return modules
 
 
-def _fill(contents: Contents, found: Found, extensions: Extensions,
+def _fill(contents: Registered, found: Found, extensions: Extensions,
           modules: dict[str, tuple[Found, ModuleType]]) -> tuple[str, BaseException] | None:
     """Call all registrations; the plugin that failed and its error, or None."""
     own = f"project {found.name}"
@@ -436,7 +442,7 @@ def _fill(contents: Contents, found: Found, extensions: Extensions,
     return None
 
 
-def _shelf(contents: Contents, tasks_dir: Path | None) -> TaskShelf:
+def _shelf(contents: Registered, tasks_dir: Path | None) -> TaskShelf:
     shelf = TaskShelf()
     shelf.add_all(contents.tasks.values())
     for folder in contents.task_folders:

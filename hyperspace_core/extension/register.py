@@ -135,7 +135,7 @@ def checked_metric(name: Any, function: Any, goal: Any, origin: str) -> Register
 
 
 @dataclass(kw_only=True)
-class Contents:
+class Registered:
     """What has been registered for a project so far."""
 
     registry: Registry = field(default_factory=Registry)
@@ -151,7 +151,7 @@ class Contents:
 class Register:
     """The argument of `hyperspace_register`. Its methods raise `RegistrationError`."""
 
-    def __init__(self, contents: Contents, *, origin: str, project: str) -> None:
+    def __init__(self, contents: Registered, *, origin: str, project: str) -> None:
         self.project = project         # name of the project that is being opened
         self._contents = contents
         self._origin = origin

@@ -183,7 +183,7 @@ SCENARIO = "scenario"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ExportedPart:
     """A value in the config or scenario of a run."""
 
     path: str
@@ -205,7 +205,7 @@ def meant(project: Project, scenario: Tree, config: Tree) -> str:
     raise UsageError(f"no default component: name one of {there}, or export the run with --component")
 
 
-def part_at(project: Project, scenario: Tree, config: Tree, name: str) -> Part:
+def part_at(project: Project, scenario: Tree, config: Tree, name: str) -> ExportedPart:
     """The value at a path such as `classifier`, `layers.0`, `scenario.dataset`.
 
     Raises `NotFound` for an unknown path, `UnknownClassError` for a path through an unknown class.
@@ -213,7 +213,7 @@ def part_at(project: Project, scenario: Tree, config: Tree, name: str) -> Part:
     first, *rest = name.split(".")
     signature = project.scenario_signature(scenario)
     if match_key(first, signature.by_name) is None and first == SCENARIO:
-        part = Part(path=SCENARIO, kind=types.FamilyKind(Scenario, Scenario), tree=scenario)
+        part = ExportedPart(path=SCENARIO, kind=types.FamilyKind(Scenario, Scenario), tree=scenario)
     else:
         part = _parameter(signature, config, first, "")
     for key in rest:
@@ -221,7 +221,7 @@ def part_at(project: Project, scenario: Tree, config: Tree, name: str) -> Part:
     return part
 
 
-def _parameter(signature: Signature, tree: Mapping[str, Any], key: str, path: str) -> Part:
+def _parameter(signature: Signature, tree: Mapping[str, Any], key: str, path: str) -> ExportedPart:
     name = match_key(key, signature.by_name)
     if name is None:
         known = [*signature.by_name, *([] if path else [SCENARIO])]
@@ -229,32 +229,32 @@ def _parameter(signature: Signature, tree: Mapping[str, Any], key: str, path: st
         raise NotFound(f"`{join(path, key)}`: {signature.name} has no such parameter{near}")
     if name not in tree:
         raise NotFound(f"`{join(path, name)}`: the run does not have it; it is older than this parameter")
-    return Part(path=join(path, name), kind=signature.by_name[name].kind, tree=tree[name])
+    return ExportedPart(path=join(path, name), kind=signature.by_name[name].kind, tree=tree[name])
 
 
-def _below(project: Project, part: Part, key: str) -> Part:
+def _below(project: Project, part: ExportedPart, key: str) -> ExportedPart:
     match part.kind:
         case types.OptionalOf(kind=inner) | types.LazyOf(kind=inner) if part.tree is not None:
-            return _below(project, Part(path=part.path, kind=inner, tree=part.tree), key)
+            return _below(project, ExportedPart(path=part.path, kind=inner, tree=part.tree), key)
         case types.UnionOf(kinds=kinds) if (member := pick(kinds, part.tree, project.registry)) is not None:
-            return _below(project, Part(path=part.path, kind=member, tree=part.tree), key)
+            return _below(project, ExportedPart(path=part.path, kind=member, tree=part.tree), key)
         case types.FamilyKind() if isinstance(part.tree, Mapping):
             return _parameter(_signature(project, part, part.kind), part.tree, key, part.path)
         case types.Nested(target=target) if isinstance(part.tree, Mapping):
             return _parameter(signature_of(target), part.tree, key, part.path)
         case types.DictOf(item=item) if isinstance(part.tree, Mapping) and key in part.tree:
-            return Part(path=join(part.path, key), kind=item, tree=part.tree[key])
+            return ExportedPart(path=join(part.path, key), kind=item, tree=part.tree[key])
         case types.ListOf() | types.TupleOf() if isinstance(part.tree, list):
             kinds = types.item_kinds(part.kind, len(part.tree))
             if key.isascii() and key.isdigit() and int(key) < min(len(kinds), len(part.tree)):
-                return Part(path=join(part.path, key), kind=kinds[int(key)], tree=part.tree[int(key)])
+                return ExportedPart(path=join(part.path, key), kind=kinds[int(key)], tree=part.tree[int(key)])
     inside = list(part.tree) if isinstance(part.tree, Mapping) else range(len(part.tree)) \
         if isinstance(part.tree, list) else ()
     has = f"; it has {', '.join(map(str, inside))}" if inside else ""
     raise NotFound(f"`{join(part.path, key)}`: no such part in {types.describe(part.kind)}{has}")
 
 
-def _signature(project: Project, part: Part, kind: types.FamilyKind) -> Signature:
+def _signature(project: Project, part: ExportedPart, kind: types.FamilyKind) -> Signature:
     try:
         entry = project.registry.find(kind.family, part.tree.get(CLASS_NAME), below=kind.base)
     except UnknownClassError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Literal
 
-from hyperspace_core.capture.syntax import plain, text_of
+from hyperspace_core.capture.syntax import node_text, normal_form
 from hyperspace_core.config.migrate import applied
 from hyperspace_core.config.tree import Tree, diff, flatten, written_part
 from hyperspace_core.errors import ConfigError, HyperspaceError
@@ -28,7 +28,7 @@ OtherCode = tuple[Fingerprint, Fingerprint]
 
 
 @dataclass(frozen=True)
-class Difference:
+class RunDifference:
     """One value that differs; `MISSING` where a run has none."""
 
     section: str                   # "task", "config", "scenario", "seed", "code", "packages", "metrics", …
@@ -37,9 +37,9 @@ class Difference:
     second: Any
 
 
-def differences(first: RunRecord, second: RunRecord) -> list[Difference]:
+def differences(first: RunRecord, second: RunRecord) -> list[RunDifference]:
     """List what differs between two runs: request, dependencies and results."""
-    return [Difference(section, one.path, one.old, one.new)
+    return [RunDifference(section, one.path, one.old, one.new)
             for section, old, new in _pairs(first, second) for one in diff(old, new)]
 
 
@@ -100,7 +100,7 @@ def _without_paths(name: str, section: dict[str, Any], plugins: Any) -> dict[str
 MAX_BYTES = 1 << 20            # largest file that is compared line by line
 MAX_PAIRS = 4_000_000          # most pairs of lines that are compared: about a second
 
-Change = Literal["changed", "restyled", "added", "removed", "binary", "long"]
+ChangeKind = Literal["changed", "restyled", "added", "removed", "binary", "long"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class FileChange:
     """
 
     path: str
-    change: Change
+    change: ChangeKind
     first: str | None              # SHA-256 of the content; None: the run has no such file
     second: str | None
     lines: tuple[str, ...] = ()    # unified diff, without its head
@@ -182,9 +182,9 @@ def _compared(path: str, digests: list[str | None], texts: list[str | None]) -> 
 
     first, second = digests
     before, after = texts
-    change: Change = "added" if first is None else "removed" if second is None else "changed"
+    change: ChangeKind = "added" if first is None else "removed" if second is None else "changed"
     if before is None or after is None:
-        kind: Change = "binary" if change == "changed" else change
+        kind: ChangeKind = "binary" if change == "changed" else change
         return FileChange(path=path, change=kind, first=first, second=second)
     if change == "changed" and path.endswith(".py") and _means_the_same(before, after):
         change = "restyled"
@@ -207,7 +207,7 @@ def _means_the_same(before: str, after: str) -> bool:
     import ast
 
     try:
-        return text_of(plain(ast.parse(before))) == text_of(plain(ast.parse(after)))
+        return node_text(normal_form(ast.parse(before))) == node_text(normal_form(ast.parse(after)))
     except (SyntaxError, ValueError, RecursionError):
         return False
 
@@ -258,7 +258,7 @@ class SeriesRow:
     values: tuple[float | None, ...]
 
 
-def side_by_side(points: Iterable[Point], names: Sequence[str]) -> list[SeriesRow]:
+def series_rows(points: Iterable[Point], names: Sequence[str]) -> list[SeriesRow]:
     """Series as columns, sorted by step; points without steps in order of logging.
 
     A step that was logged twice has two rows. Points without a step are numbered.

@@ -172,7 +172,7 @@ GROUPED = 20_000               # the same if some are repeats: takes about two s
 SAMPLE = 300                   # newest runs that give the reference
 BEST = 40                      # best runs that are read in addition
 
-Ask = Callable[[], CurrentCode | None]
+AskCode = Callable[[], CurrentCode | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ class FirstPage(Comparison):
     repeated: bool                 # whether some of the runs read are repeats
 
 
-def first_page(store: Store, where: RunFilter, limit: int, ask: Ask | None, *,
+def first_page(store: Store, where: RunFilter, limit: int, ask: AskCode | None, *,
                read: Callable[[RunRecord], RunRecord]) -> Comparison | None:
     """Find the best `limit` comparable runs of a task; None if all can be read.
 
@@ -223,7 +223,7 @@ def any_mended(store: Store, where: RunFilter) -> bool:
                for record in store.find(where, order=order, limit=most))
 
 
-def _compared(records: Iterable[RunRecord], ask: Ask | None) -> Comparison:
+def _compared(records: Iterable[RunRecord], ask: AskCode | None) -> Comparison:
     return Comparison(kept=tuple(records)) if ask is None else select_comparable(records, ask)
 
 

@@ -256,8 +256,8 @@ def _key(value: Any) -> Any:
 
 # -- Sort runs by a column, given by its shortest name or its dotted path --
 
-Value = Callable[[RunRecord], Any]
-_OWN_KEYS: dict[str, Value] = {RUN: lambda record: record.id, SECONDS: seconds_of, "time": seconds_of}
+ValueOf = Callable[[RunRecord], Any]
+_OWN_KEYS: dict[str, ValueOf] = {RUN: lambda record: record.id, SECONDS: seconds_of, "time": seconds_of}
 
 
 def ordered(records: Iterable[RunRecord], order_by: str) -> list[RunRecord]:

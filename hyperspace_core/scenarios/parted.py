@@ -27,7 +27,7 @@ from hyperspace_core.scenarios.parts import (
     Part,
     PartError,
     PartSink,
-    conduct,
+    conduct_part,
     misplaced,
     together,
 )
@@ -136,7 +136,7 @@ def _one_by_one(run: Run, whole: _Whole, hyper_parameters: Mapping[str, Any]) ->
     for part in whole.left:
         began, sink = time.monotonic(), whole.sink(part)
         try:
-            numbers = conduct(run, part, hyper_parameters, sink)
+            numbers = conduct_part(run, part, hyper_parameters, sink)
         except Exception as error:
             error.add_note(f"in part {part.name}")
             raise
@@ -227,7 +227,7 @@ def _begun(run: Run, part: Part, hyper_parameters: Mapping[str, Any],
            sink_of: Callable[[Part], PartSink]) -> tuple[Connection, _Child]:
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe(duplex=False)
-    work = partial(conduct, run, part, hyper_parameters, PipeSink(theirs))
+    work = partial(conduct_part, run, part, hyper_parameters, PipeSink(theirs))
     process = context.Process(target=_in_the_child, name=part.name, args=(os.getpid(), mine, theirs, work))
     with warnings.catch_warnings():
         # native threads of BLAS handle a fork themselves

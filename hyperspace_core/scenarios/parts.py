@@ -77,7 +77,7 @@ class PartRun(Run):
         return self._whole._poll_stop()
 
 
-def conduct(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: Sink) -> Numbers:
+def conduct_part(whole: Run, part: Part, hyper_parameters: Mapping[str, Any], sink: Sink) -> Numbers:
     """Run a part in this process, with copies of all components."""
     run = PartRun(whole, part, sink)
     run.workdir.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def with_setting(target: Any, path: str, value: Any) -> Any:
     return _made_anew(target, name, with_setting(_held(target, name), rest, value))
 
 
-def owner_of(target: Any, path: str) -> Any:
+def setting_owner(target: Any, path: str) -> Any:
     """The object that has the setting."""
     for name in path.split(".")[:-1]:
         target = _held(target, name)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from hyperspace_core.components import Scenario
 from hyperspace_core.scenarios.parted import _Parted
-from hyperspace_core.scenarios.parts import Part, PartError, owner_of, with_setting
+from hyperspace_core.scenarios.parts import Part, PartError, setting_owner, with_setting
 
 
 @dataclass
@@ -76,7 +76,7 @@ class PerSeries(_Parted):
                      seed=seed) for key in keys]
 
     def _listed(self) -> list[Key]:
-        owner = copy.deepcopy(owner_of(self.scenario, self.key))
+        owner = copy.deepcopy(setting_owner(self.scenario, self.key))
         if not hasattr(owner, LISTING):
             raise PartError(f"PerSeries: {type(owner).__name__} has no method {LISTING}(); add one that "
                             "lists the series, or list them as `series` in the task")

@@ -179,7 +179,7 @@ def test_b46_a_broken_plugin_warns_and_stops_a_worker(
     (("plugins",), "hyperspace_core.extension.manager.build_manager"),
     (("store", "check"), "hyperspace_core.stores.sqlite.store.SqliteStore.check"),
     (("doctor",), "hyperspace_core.stores.sqlite.store.SqliteStore.check"),
-    (("new", "demo"), "hyperspace_core.cli.commands.new.create"),
+    (("new", "demo"), "hyperspace_core.cli.commands.new.create_project"),
 ])
 def test_b8_ctrl_c_prints_one_line_and_leaves_no_half_state(
         typed: Typed, one_run: Store, url: str, monkeypatch: pytest.MonkeyPatch, words: Words,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hyperspace_core.cli.worker_view import ended
+from hyperspace_core.cli.worker_view import ended_line
 from hyperspace_core.records.run import Finish, Metric
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.worker.events import RunEnded
@@ -20,7 +20,7 @@ def test_a_worker_says_that_a_run_was_pruned() -> None:
     def shown(reason: str | None) -> str:
         event = RunEnded(run=3, attempt=1, task="t", slot=0, state=State.COMPLETED, reason=reason, result=0.5,
                          outcome=Outcome.COMPLETED, metric=Metric(name="accuracy"), seconds=2.0)
-        return str(ended(event)[-1])
+        return str(ended_line(event)[-1])
 
     assert (shown(PRUNED), shown(None)) == ("accuracy 0.5, pruned", "accuracy 0.5")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.cli.worker_view import stopping
+from hyperspace_core.cli.worker_view import stopping_line
 from hyperspace_core.records.states import State
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Stopping
@@ -109,9 +109,10 @@ def test_an_inline_run_can_only_be_asked_to_end() -> None:
     options = WorkerOptions(isolation="inline")
     first, second = (Stopping(level=level, why="it received SIGINT", running=(3,)) for level in (1, 2))
 
-    assert stopping(first, options) == "finishing run 3, then stopping; Ctrl-C again asks it to end early"
-    assert "cannot be interrupted" in stopping(second, options)
-    assert "back to the queue" not in stopping(second, options)
+    assert stopping_line(first, options) == (
+        "finishing run 3, then stopping; Ctrl-C again asks it to end early")
+    assert "cannot be interrupted" in stopping_line(second, options)
+    assert "back to the queue" not in stopping_line(second, options)
 
 
 @pytest.mark.parametrize("isolation", ["spawn", "inline"])

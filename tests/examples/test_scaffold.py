@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperspace_core.cli.commands.new import create, files_of
+from hyperspace_core.cli.commands.new import create_project, files_of
 from hyperspace_core.errors import UsageError
 from support.shell import Shell
 
@@ -25,7 +25,7 @@ def test_a_new_project_installs_passes_its_tests_and_runs(shell: Shell, tmp_path
 
 
 def test_the_written_files(tmp_path: Path) -> None:
-    written = create("my-study", tmp_path)
+    written = create_project("my-study", tmp_path)
 
     assert [str(path.relative_to(tmp_path / "my-study")) for path in written] == [
         "README.md", ".gitignore", "pyproject.toml",
@@ -42,7 +42,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     files = files_of("demo", tmp_path)
 
     assert list(tmp_path.iterdir()) == []
-    assert list(files) == create("demo", tmp_path)
+    assert list(files) == create_project("demo", tmp_path)
     assert {path: path.read_text() for path in files} == files
 
 
@@ -59,7 +59,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
 ])
 def test_an_invalid_package_name_is_refused(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError) as refused:
-        create(name, tmp_path)
+        create_project(name, tmp_path)
 
     assert message in str(refused.value)
     assert list(tmp_path.iterdir()) == []
@@ -71,25 +71,25 @@ def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     mine.write_text("mine")
 
     with pytest.raises(UsageError, match="exists already and is not an empty folder"):
-        create("demo", tmp_path)
+        create_project("demo", tmp_path)
     assert list(mine.parent.iterdir()) == [mine]
 
 
 def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
 
-    assert create("demo", tmp_path)
+    assert create_project("demo", tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(UsageError, match=r"file.*cannot be written \(Not a directory\)"):
-        create("demo", tmp_path / "file")
+        create_project("demo", tmp_path / "file")
 
 
 def test_the_written_files_pass_ruff(tmp_path: Path) -> None:
-    for path in create("demo", tmp_path):
+    for path in create_project("demo", tmp_path):
         if path.suffix == ".py":
             compile(path.read_text(), str(path), "exec")
             assert all(len(line) <= 110 for line in path.read_text().splitlines())

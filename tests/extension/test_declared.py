@@ -11,7 +11,7 @@ from hyperspace_core.components import Component, Scenario
 from hyperspace_core.errors import RegistrationError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
-from hyperspace_core.extension.register import Contents, NewDefault, Register, SameBehaviour
+from hyperspace_core.extension.register import NewDefault, Register, Registered, SameBehaviour
 from hyperspace_core.migrations import add, rename
 from support.world import World
 
@@ -38,16 +38,16 @@ def train(lr: float = 0.1) -> float:
 
 
 @pytest.fixture
-def contents() -> Contents:
-    return Contents()
+def contents() -> Registered:
+    return Registered()
 
 
 @pytest.fixture
-def register(contents: Contents) -> Register:
+def register(contents: Registered) -> Register:
     return Register(contents, origin="project zoo", project="zoo")
 
 
-def test_migrations_keep_their_order(register: Register, contents: Contents) -> None:
+def test_migrations_keep_their_order(register: Register, contents: Registered) -> None:
     register.migration("b", add("depth", 1, of="Forest"))
     register.migration("a", {"op": "rename", "parameter": "n", "to": "trees"}, add("x", None))
     register.migration("b", add("depth", 1, of="Forest"))
@@ -71,7 +71,7 @@ def test_an_invalid_migration_is_refused(name: Any, steps: list[Any], text: str,
     assert str(caught.value).startswith(text)
 
 
-def test_same_behaviour_takes_two_fingerprints(register: Register, contents: Contents) -> None:
+def test_same_behaviour_takes_two_fingerprints(register: Register, contents: Registered) -> None:
     register.same_behaviour(Forest, "0123abcd", "f" * 64)
     register.same_behaviour("Forest", "0123abcd", "f" * 64)
 
@@ -91,7 +91,7 @@ def test_an_invalid_fingerprint_is_refused(arguments: tuple[Any, ...], text: str
     assert text in str(caught.value) and str(caught.value).startswith("register.same_behaviour(")
 
 
-def test_new_default_takes_a_class_scenario_or_function(register: Register, contents: Contents) -> None:
+def test_new_default_takes_a_class_scenario_or_function(register: Register, contents: Registered) -> None:
     register.new_default(Forest, "trees", old=50)
     register.new_default(Trial, "rows", old=5)
     register.new_default(Trial, "forest", old=Forest(trees=3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hyperspace_core.errors import RegistrationError
-from hyperspace_core.extension.register import Contents, Register, checked_metric
+from hyperspace_core.extension.register import Register, Registered, checked_metric
 
 
 @pytest.mark.parametrize(("name", "function", "goal", "words"), [
@@ -18,7 +18,7 @@ def test_an_invalid_metric_is_refused(name: str, function: object, goal: str, wo
 
 
 def test_two_functions_cannot_have_one_name() -> None:
-    register = Register(Contents(), origin="here", project="p")
+    register = Register(Registered(), origin="here", project="p")
     register.metric("m", lambda y_true: 0.0)
 
     with pytest.raises(RegistrationError, match="registered already by here"):

@@ -12,11 +12,11 @@ from hyperspace_core.config.tree import MISSING
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import Attempt
 from hyperspace_core.results.diff import (
-    Difference,
     MetricSummary,
+    RunDifference,
     SeriesRow,
     differences,
-    side_by_side,
+    series_rows,
     summarize,
 )
 from support.records import FOREST, completed, queued
@@ -60,20 +60,20 @@ def test_series_side_by_side_are_joined_by_step() -> None:
     logged = points(("loss", 1, 0.5), ("accuracy", 0, 0.1), ("loss", 0, 0.9), ("accuracy", 1, 0.2),
                     ("other", 0, 9.0))
 
-    assert side_by_side(logged, ["accuracy", "loss"]) == [
+    assert series_rows(logged, ["accuracy", "loss"]) == [
         SeriesRow(0, (0.1, 0.9)), SeriesRow(1, (0.2, 0.5))]
 
 
 def test_a_step_that_was_logged_twice_has_two_rows() -> None:
     logged = points(("loss", 0, 0.9), ("loss", 0, 0.8), ("accuracy", 0, 0.1))
 
-    assert side_by_side(logged, ["loss", "accuracy"]) == [SeriesRow(0, (0.9, 0.1)), SeriesRow(0, (0.8, None))]
+    assert series_rows(logged, ["loss", "accuracy"]) == [SeriesRow(0, (0.9, 0.1)), SeriesRow(0, (0.8, None))]
 
 
 def test_points_without_a_step_are_numbered_and_last() -> None:
     logged = points(("loss", None, 0.9), ("loss", None, 0.8), ("accuracy", 5, 0.1))
 
-    assert side_by_side(logged, ["loss", "accuracy"]) == [
+    assert series_rows(logged, ["loss", "accuracy"]) == [
         SeriesRow(5, (None, 0.1)), SeriesRow(None, (0.9, None)), SeriesRow(None, (0.8, None))]
 
 
@@ -95,13 +95,13 @@ def test_differences_are_ordered_from_request_to_result() -> None:
     second = ran(2, 0.6, two, config={"classifier": FOREST | {"trees": 5}}, task="other", seed=3)
 
     assert differences(first, second) == [
-        Difference("task", "task", "holdout", "other"),
-        Difference("config", "classifier.trees", 100, 5),
-        Difference("seed", "seed", 0, 3),
-        Difference("code", "git.commit", "x", "y"),
-        Difference("packages", "packages.numpy", "1", "2"),
-        Difference("host", "host.name", "a", "b"),
-        Difference("metrics", "accuracy", 0.5, 0.6),
+        RunDifference("task", "task", "holdout", "other"),
+        RunDifference("config", "classifier.trees", 100, 5),
+        RunDifference("seed", "seed", 0, 3),
+        RunDifference("code", "git.commit", "x", "y"),
+        RunDifference("packages", "packages.numpy", "1", "2"),
+        RunDifference("host", "host.name", "a", "b"),
+        RunDifference("metrics", "accuracy", 0.5, 0.6),
     ]
 
 

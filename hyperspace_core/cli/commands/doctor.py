@@ -51,7 +51,7 @@ def doctor(*, context: CommandContext, as_json: bool) -> int:
 
 def _found(context: CommandContext) -> list[Check]:
     now = SystemClock().now()
-    looks: list[Look] = [_python, _sqlite, _git, lambda: _clock(now), _temporary_files]
+    looks: list[Checks] = [_python, _sqlite, _git, lambda: _clock(now), _temporary_files]
     if context.has_project:
         # the project first: its imports may break a plugin
         looks += [lambda: _project(context), lambda: _plugins(context), lambda: _file(context),
@@ -93,7 +93,7 @@ class Check:
     cure: str = ""
 
 
-Look = Callable[[], Iterator[Check]]
+Checks = Callable[[], Iterator[Check]]
 
 
 def ok(name: str, text: str) -> Check:
@@ -108,7 +108,7 @@ def problem(name: str, text: str, cure: str = "") -> Check:
     return Check(name=name, verdict="problem", text=text, cure=cure)
 
 
-def careful(looks: list[Look]) -> Iterator[Check]:
+def careful(looks: list[Checks]) -> Iterator[Check]:
     """The results of the checks; a check that raises gives a problem."""
     for look in looks:
         try:

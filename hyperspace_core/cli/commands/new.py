@@ -28,7 +28,7 @@ def new(name: str, folder: Path, dry_run: bool) -> None:
     """Create a small working project, NAME, to start from."""
     from hyperspace_core.extension.project import installed_projects
 
-    files = list(files_of(name, folder)) if dry_run else create(name, folder)
+    files = list(files_of(name, folder)) if dry_run else create_project(name, folder)
     for taken in installed_projects():
         if taken.name == name:
             warn(f"a project '{name}' is installed already ({taken.source}); uninstall it before you "
@@ -73,7 +73,7 @@ def files_of(name: str, folder: Path) -> dict[Path, str]:
     }
 
 
-def create(name: str, folder: Path) -> list[Path]:
+def create_project(name: str, folder: Path) -> list[Path]:
     """Write the project; the files, the README first.
 
     Raises `UsageError` as `files_of` does, and if the folder cannot be written.

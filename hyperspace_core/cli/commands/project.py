@@ -18,7 +18,7 @@ from hyperspace_core.results.format import value_text
 
 if TYPE_CHECKING:
     from hyperspace_core.config.registry import Entry, Registry
-    from hyperspace_core.config.walk import Described
+    from hyperspace_core.config.walk import DescribedParameter
     from hyperspace_core.extension.manager import Extensions, Loaded
     from hyperspace_core.extension.project import Project
     from hyperspace_core.records.task import Task
@@ -68,7 +68,8 @@ def _show_task(project: Project, task: Task, as_json: bool) -> None:
     echo_hint("`hyperspace components` lists the parameters of each class")
 
 
-def _page(project: Project, task: Task, scenario: dict[str, Any], parameters: list[Described]) -> Page:
+def _page(project: Project, task: Task, scenario: dict[str, Any],
+          parameters: list[DescribedParameter]) -> Page:
     from hyperspace_core.cli.run_page import show_config, show_parameters, summary_of
 
     page = new_page(fold=True)
@@ -94,8 +95,8 @@ class ComponentRow:
     aliases: tuple[str, ...]
     doc: str
     where: str                               # module:line, and the project or plugin that registered it
-    parameters: tuple[Described, ...]
-    hyper_parameters: tuple[Described, ...]  # of a scenario's `single_run`
+    parameters: tuple[DescribedParameter, ...]
+    hyper_parameters: tuple[DescribedParameter, ...]  # of a scenario's `single_run`
     wraps: str | None                        # the parameter with the scenario that has them instead
 
 

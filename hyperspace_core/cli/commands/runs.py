@@ -178,13 +178,13 @@ def _rows(found: Sequence[MetricSummary]) -> list[list[str]]:
 
 
 def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) -> None:
-    from hyperspace_core.results.diff import side_by_side
+    from hyperspace_core.results.diff import series_rows
 
     if as_json:
         terminal.echo_json(points)
         return
     rows = [["" if row.step is None else str(row.step), *map(number, row.values)]
-            for row in side_by_side(points, names)]
+            for row in series_rows(points, names)]
     terminal.echo_table(("step", *names), rows)
 
 

@@ -23,7 +23,7 @@ from hyperspace_core.results.format import ago, byte_count, number, seconds, to_
 from hyperspace_core.storage import Store, migrations_of, rewritten_of
 
 if TYPE_CHECKING:
-    from hyperspace_core.results.diff import Difference, FileChange, OtherCode, SourceChanges
+    from hyperspace_core.results.diff import FileChange, OtherCode, RunDifference, SourceChanges
 
 @click.command
 @run_argument
@@ -230,7 +230,7 @@ def _say_gaps(runs: Sequence[RunRecord], sources: SourceChanges, changed: Sequen
         echo_note(f"source code cannot be shown: {sources.unknown}")
 
 
-def _show_contrasts(page: Page, found: Sequence[Difference], heads: tuple[str, str]) -> None:
+def _show_contrasts(page: Page, found: Sequence[RunDifference], heads: tuple[str, str]) -> None:
     for section, group in groupby(found, key=lambda contrast: contrast.section):
         page.gap()
         rows = [(one.path.removeprefix("packages.installed.").removesuffix(".className"),
@@ -262,7 +262,7 @@ def _text(section: str, value: Any) -> str:
     return _HASH.sub(r"\1", value)
 
 
-def _plain(contrast: Difference) -> dict[str, Any]:
+def _plain(contrast: RunDifference) -> dict[str, Any]:
     """As JSON; the key is missing for a run without the value, as null is a value."""
     sides = {"first": contrast.first, "second": contrast.second}
     return {"section": contrast.section, "path": contrast.path,
