@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from hyperspace_core.components import Scenario
     from hyperspace_core.execution.answers import AskWorker
     from hyperspace_core.extension.accessors import AccessorRegister
-    from hyperspace_core.extension.project import Project, Register
+    from hyperspace_core.extension.project import Project
+    from hyperspace_core.extension.register import Register
     from hyperspace_core.extension.storage import StorageRegister
     from hyperspace_core.records.run import Claim, RunRecord, WorkerInfo
     from hyperspace_core.run import Absent, Run, RunWatcher, Section

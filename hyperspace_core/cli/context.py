@@ -53,10 +53,9 @@ def complete_project(ctx: click.Context, incomplete: str) -> Iterable[tuple[str,
 
 @_quietly
 def complete_task(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
-    from hyperspace_core.extension.manager import build_manager
     from hyperspace_core.extension.project import open_project
 
-    project = open_project(_project_of(ctx), build_manager())
+    project = open_project(_project_of(ctx))
     return ((name, str(task.scenario.get("className", ""))) for name, task in project.tasks.items())
 
 
@@ -84,11 +83,10 @@ def complete_class(family: str) -> Complete:
     @_quietly
     def complete(ctx: click.Context, incomplete: str) -> Iterable[tuple[str, str]]:
         from hyperspace_core.cli.run_page import summary_of
-        from hyperspace_core.extension.manager import build_manager
         from hyperspace_core.extension.project import open_project
 
         module, _, name = family.partition(":")
-        registry = open_project(_project_of(ctx), build_manager()).registry
+        registry = open_project(_project_of(ctx)).registry
         entries = registry.entries(getattr(importlib.import_module(module), name))
         return ((entry.name, summary_of(entry.target)) for entry in entries)
 

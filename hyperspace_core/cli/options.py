@@ -271,7 +271,7 @@ def _read(file: str | None) -> Tree:
 
 def _literal(value: Any) -> Any:
     """A config inside a grid: its lists become values, not alternatives."""
-    from hyperspace_core.config.grid import each
+    from hyperspace_core.ranges import each
 
     if isinstance(value, dict):
         return {key: _literal(inner) for key, inner in value.items()}

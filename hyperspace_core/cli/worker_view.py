@@ -20,9 +20,9 @@ from hyperspace_core.cli.follow import Tape
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, Outcome, State
+from hyperspace_core.results.export import text_of
 from hyperspace_core.results.format import brief, number, seconds
 from hyperspace_core.results.overview import progress_bar, progress_share, progress_text
-from hyperspace_core.results.results import text_of
 from hyperspace_core.results.table import best_first, tabulate
 from hyperspace_core.storage import Store
 from hyperspace_core.worker import events

@@ -102,11 +102,6 @@ def iter_grid(grid: Mapping[str, Any], signature: Signature, registry: Registry)
     return (copy.deepcopy(config) for config in node.configs())
 
 
-def expand_grid(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> list[Tree]:
-    """All configs that `iter_grid` gives, as a list."""
-    return list(iter_grid(grid, signature, registry))
-
-
 def _node(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> Node:
     if not isinstance(grid, Mapping):
         raise ConfigError(f"grid: expected a dict of hyper-parameters, found {type(grid).__name__}")
@@ -304,8 +299,6 @@ def _member(kind: types.Kind, value: Any, registry: Registry) -> types.Kind | No
 
 
 # -- Read config overrides of a command line: `trees=200`, `model=Forest,Support` --
-
-__all__ = ["each", "expand_grid", "grid_size", "iter_grid", "parse_assignments", "parse_grid"]
 
 _OPENING, _CLOSING = "[{", "]}"
 

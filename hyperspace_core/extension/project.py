@@ -154,9 +154,6 @@ def _held(tree: Tree, target: type, inner: str, path: str, registry: Registry) -
     return dict(held)
 
 
-__all__ = ["Project", "Register", "installed_projects", "open_project"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Project:
     """An opened project: its components and tasks. Made by `open_project`."""

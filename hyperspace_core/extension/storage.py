@@ -170,9 +170,6 @@ def _check_host(where: str, host: str) -> None:
         raise StoreError(f"{where}: port must be 1-65535, found {port!r}")
 
 
-__all__ = ["Offer", "StorageRegister", "offers", "open_store", "redact", "resolve_url"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Offer:
     """A kind of store: scheme, function that opens it, label and plugin."""

@@ -6,7 +6,6 @@ A service's tests pass the inputs to the served model and compare the outputs: s
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any
 from hyperspace_core.config.tree import shown, too_deep
 from hyperspace_core.errors import ValueNotStorable
 from hyperspace_core.records.codec import storable
-from hyperspace_core.records.logged import check_label, is_name
+from hyperspace_core.records.logged import array_bytes, check_label, is_name, loaded
 
 FOLDER = "golden"              # prefix of the labels of golden artifacts
 SIDES = ("inputs", "outputs")
@@ -49,7 +48,7 @@ def assembled(side: str, read: Callable[[str], bytes]) -> Any:
         raise ValueError("it is not golden data")
     value: Any = index["value"]
     for number, keys in enumerate(index["arrays"]):
-        value = _with(value, keys, _array(read(f"{side}.{number}.npy")))
+        value = _with(value, keys, loaded(read(f"{side}.{number}.npy")))
     return value
 
 
@@ -60,7 +59,7 @@ def _files(side: str, value: Any, path: str) -> dict[str, bytes]:
     arrays: list[tuple[Keys, Any]] = list(_arrays(value, (), path))
     places = {keys for keys, _ in arrays}
     plain = storable(_without(value, (), places), path)
-    files = {f"{side}.{number}.npy": _saved(array) for number, (_, array) in enumerate(arrays)}
+    files = {f"{side}.{number}.npy": array_bytes(array) for number, (_, array) in enumerate(arrays)}
     index = {"value": plain, "arrays": [list(keys) for keys, _ in arrays]}
     return files | {f"{side}.json": json.dumps(index, ensure_ascii=False, indent=1).encode()}
 
@@ -110,17 +109,3 @@ def _with(value: Any, keys: list[str | int], array: Any) -> Any:
     except (LookupError, TypeError):
         raise ValueError(f"it has no position {keys} for an array") from None
     return value
-
-
-def _saved(array: Any) -> bytes:
-    import numpy
-
-    buffer = io.BytesIO()
-    numpy.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _array(content: bytes) -> Any:
-    import numpy
-
-    return numpy.load(io.BytesIO(content), allow_pickle=False)

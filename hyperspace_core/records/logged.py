@@ -170,7 +170,7 @@ def prediction_files(arrays: Mapping[str, Any]) -> dict[str, bytes]:
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise ValueNotStorable(f"log_predictions: {found} entries; all need one for each example")
-    return {check_label(f"{FOLDER}/{name}{_SUFFIX}"): _saved(numpy, array) for name, array in made.items()}
+    return {check_label(f"{FOLDER}/{name}{_SUFFIX}"): array_bytes(array) for name, array in made.items()}
 
 
 def name_of(label: str) -> str | None:
@@ -178,6 +178,15 @@ def name_of(label: str) -> str | None:
     folder, _, file = label.partition("/")
     ours = folder == FOLDER and file.endswith(_SUFFIX) and "/" not in file
     return file.removesuffix(_SUFFIX) if ours else None
+
+
+def array_bytes(array: Any) -> bytes:
+    """An array as the content of a `.npy` file, without pickle."""
+    import numpy
+
+    buffer = io.BytesIO()
+    numpy.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def loaded(content: bytes) -> Any:
@@ -197,9 +206,3 @@ def _array(numpy: Any, name: str, value: Any) -> Any:
         raise ValueNotStorable(f"log_predictions({name}={shown(value)}): expected an array of numbers or "
                                "texts, one entry for each example")
     return array
-
-
-def _saved(numpy: Any, array: Any) -> bytes:
-    buffer = io.BytesIO()
-    numpy.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()

@@ -23,14 +23,12 @@ from hyperspace_core.results.comparable import (
     left_out_text,
     select_comparable,
 )
-from hyperspace_core.results.export import SHOWN, Rows, text_of
+from hyperspace_core.results.export import SHOWN, Rows
 from hyperspace_core.results.repeats import Grouped, has_repeats
 from hyperspace_core.results.table import Column, Table, best_first, ordered, tabulate
 from hyperspace_core.storage import Store
 
 Read = Callable[[int, Collection[str] | None], Iterable[Point]]
-
-__all__ = ["SHOWN", "Results", "text_of"]
 
 
 class Results(Rows[RunRecord]):

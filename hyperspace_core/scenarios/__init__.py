@@ -13,7 +13,7 @@ from hyperspace_core.scenarios.shapes import PerSeries, Repeated, Rolling
 __all__ = ["PerSeries", "Pipeline", "Repeated", "Rolling"]
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Register
+    from hyperspace_core.extension.register import Register
 
 Settings = dict[str, Any]
 

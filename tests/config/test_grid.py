@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hyperspace_core.config.complete import complete
 from hyperspace_core.config.grid import (
     each,
-    expand_grid,
     grid_size,
     iter_grid,
     parse_assignments,
@@ -25,7 +24,7 @@ from support.zoo import CATALOG, EVERYTHING
 
 
 def expanded(grid: dict[str, Any], signature: Signature, registry: Registry) -> list[dict[str, Any]]:
-    found = expand_grid(grid, signature, registry)
+    found = list(iter_grid(grid, signature, registry))
     assert grid_size(grid, signature, registry) == len(found)
     return found
 
@@ -156,7 +155,7 @@ def test_parameters_go_to_the_classes_that_have_them(holdout: Signature, registr
         registry,
     )
     with pytest.raises(ConfigError) as error:
-        expand_grid({"classifier": {"each": ["Forest", "Support"], "tress": [1]}}, holdout, registry)
+        iter_grid({"classifier": {"each": ["Forest", "Support"], "tress": [1]}}, holdout, registry)
     assert str(error.value) == (
         "`classifier.tress`: none of the alternatives has such a parameter; did you mean 'trees'?"
     )
@@ -190,7 +189,7 @@ def test_values_of_the_wrong_type_are_left_to_completion(holdout: Signature, reg
     ],
 )
 def test_mistakes(grid: Any, message: str, everything: Signature, registry: Registry) -> None:
-    for read in (expand_grid, grid_size, iter_grid):
+    for read in (grid_size, iter_grid):
         with pytest.raises(ConfigError) as error:
             read(grid, everything, registry)
         assert str(error.value).startswith(message)

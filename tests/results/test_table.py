@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.records.states import State
-from hyperspace_core.results.results import SHOWN, Results, text_of
+from hyperspace_core.results.export import SHOWN, text_of
+from hyperspace_core.results.results import Results
 from hyperspace_core.results.table import best_first, parameters_of, seconds_of, shortest_names, tabulate
 from support.records import completed, queued
 

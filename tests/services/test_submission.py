@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperspace_core.config.grid import each
 from hyperspace_core.errors import ConfigError, TaskError, UsageError
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import Project, open_project
+from hyperspace_core.ranges import each
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.records.task import Task

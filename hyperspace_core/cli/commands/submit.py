@@ -61,26 +61,22 @@ def submit(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: 
     """
     from hyperspace_core.submission import Pinner, problem_of_task
 
-    if dry_run:
-        project = context.project(tasks_dir)
-        problem = problem_of_task(project, task)
-        count, runs = _planned(project, problem, typed, wishes, yes=True)
+    study = None if dry_run else context.study(tasks_dir)
+    project = context.project(tasks_dir) if study is None else study.project
+    problem = problem_of_task(project, task)
+    count, runs = _planned(project, problem, typed, wishes, yes=yes or dry_run)
+    if skip_existing:
+        known = existing_runs(context.store if study is None else study.store, project, problem.task)
+        runs = without_known(_warned_of_drawn(runs, problem, wishes), known)
+    if study is None:
         if skip_existing:
-            runs = list(without_known(_warned_of_drawn(runs, problem, wishes),
-                                     existing_runs(context.store, project, problem.task)))
+            runs = list(runs)
             say_existing(count - len(runs), count)
             count = len(runs)
         return say_plan(f"of {problem.task}", runs, count, Pinner(project, None).pin(code), as_json=as_json)
-    study = context.study(tasks_dir)
-    problem = problem_of_task(study.project, task)
-    count, runs = _planned(study.project, problem, typed, wishes, yes=yes)
-    if skip_existing:
-        runs = without_known(_warned_of_drawn(runs, problem, wishes),
-                            existing_runs(study.store, study.project, problem.task))
-    else:
+    if not skip_existing:
         _warn_of_twins(study, runs, problem.task)
-    return queue(context, study, f"of {problem.task}", runs, count, pin=study.pin(code),
-                 as_json=as_json)
+    return queue(context, study, f"of {problem.task}", runs, count, pin=study.pin(code), as_json=as_json)
 
 
 def _planned(project: Project, problem: Problem, typed: ConfigOptions, wishes: SubmitOptions,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core import Run, hookimpl
 
 if TYPE_CHECKING:
-    from hyperspace_core.extension.project import Register
+    from hyperspace_core.plugin import Register
 
 
 @hookimpl
