@@ -12,7 +12,7 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, Self
@@ -193,7 +193,7 @@ class Run:
         self.goal = goal                       # which way the metric is better
         self.search = search                   # uid of the search that proposed it
         self.arguments: dict[str, Any] = {}    # the built arguments of single_run
-        self.inputs_digest = ""                # of code, config, scenario and seed; "" where unknown
+        self.inputs_digest: Callable[[], str] = str    # of code, config, scenario and seed; "" where unknown
         self.earlier: dict[str, Any] = {}      # finished parts of earlier attempts with the same digest
         self.workdir = workdir                 # this attempt's directory, removed at its end
         self.stages = stages or Stages()

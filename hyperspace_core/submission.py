@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
 from hyperspace_core.capture.code_fingerprint import components_section
 from hyperspace_core.capture.snapshot import ProjectCode, SourceChanged, project_code
-from hyperspace_core.config.complete import LIMIT, check_seed, choose_seed, without_seed
+from hyperspace_core.config.complete import LIMIT, check_seed, choose_seed, plain_config, take_seed
 from hyperspace_core.config.grid import grid_size, iter_grid
-from hyperspace_core.config.signature import class_name, plain_config
+from hyperspace_core.config.signature import class_name
 from hyperspace_core.config.tree import (
     MAX_DEPTH,
     Tree,
@@ -106,12 +106,12 @@ def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, w
     """
     written = _as_tree(config, project)
     signature = project.scenario_signature(problem.scenario)
-    first = choose_seed(written, given=wishes.seed, task=problem.seed)
-    completed = project.complete(problem.scenario, without_seed(written, signature, first))
+    first, config = take_seed(written, signature, given=wishes.seed, task=problem.seed)
+    completed = project.complete(problem.scenario, config)
     seeds = _seeds(first, wishes)
     runs = _repeated(project.name, problem.task, without_unquoted(written, completed), wishes, seeds)
     return [replace(run, scenario=problem.scenario, metric=problem.metric, parent=parent,
-                    config=without_seed(completed, signature, seed))
+                    config=completed | {"seed": seed} if "seed" in completed else completed)
             for run, seed in zip(runs, seeds, strict=True)]
 
 
@@ -346,7 +346,7 @@ def _components(project: Project, run: NewRun) -> Tree:
     """Fingerprints of the run's components; empty if the config is not complete yet."""
     if run.scenario is None or run.config is None:
         return {}
-    section = components_section(project, run.scenario, run.config)
+    section = components_section(project, project.components_of(run.scenario, run.config))
     return dict(section.data) if isinstance(section, Section) else {}
 
 

@@ -27,6 +27,7 @@ from hyperspace_core.config.tree import MISSING
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
+    from hyperspace_core.config.registry import Entry
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
 
@@ -215,19 +216,21 @@ def component_fingerprints(project: Project, scenario: Mapping[str, Any],
     """Path in the completed trees → class, module and fingerprint.
     The scenario's own are below `scenario`, the project's hooks under `hook:<name>`.
     """
-    known = _of(project)
-    found = {section.path: known.described(section.entry.name, section.entry.target)
-             for section in project.components_of(dict(scenario), config) if section.entry is not None}
-    return found | known.hooks(project)
+    return _fingerprints(project, project.components_of(dict(scenario), config))
 
 
-def components_section(project: Project, scenario: Mapping[str, Any],
-                       config: Mapping[str, Any]) -> Section | Absent:
-    """`component_fingerprints` as a section; an error becomes its reason."""
+def components_section(project: Project, components: Mapping[str, Entry]) -> Section | Absent:
+    """The fingerprints of components, by path, as a section; an error becomes its reason."""
     try:
-        return Section(SECTION, dict(component_fingerprints(project, scenario, config)))
+        return Section(SECTION, dict(_fingerprints(project, components)))
     except Exception as error:  # noqa: BLE001 - must not stop the run
         return Absent(SECTION, f"{type(error).__name__}: {error}")
+
+
+def _fingerprints(project: Project, components: Mapping[str, Entry]) -> dict[str, DescribedCode]:
+    known = _of(project)
+    found = {path: known.described(entry.name, entry.target) for path, entry in components.items()}
+    return found | known.hooks(project)
 
 
 def function_fingerprint(project: Project, function: Any) -> str:

@@ -59,7 +59,7 @@ class Teller:
                     self.ready = event
                     self.out(_line(f"worker {event.worker} of {event.project} {self.waits_for()}"))
                 case events.RunStarted():
-                    self._configs[event.run] = brief(event.submitted)
+                    self._configs[event.run] = brief(event.record.submitted)
                     if not self.live:
                         self.out(_line(*started_line(event)))
                 case events.Printed():
@@ -92,7 +92,7 @@ class Teller:
 
 def started_line(event: events.RunStarted) -> list[terminal.Piece]:
     again = f"(attempt {event.attempt})" if event.attempt > 1 else ""
-    return [f"run {event.run} started", again, event.task, brief(event.submitted)]
+    return [f"run {event.run} started", again, event.task, brief(event.record.submitted)]
 
 
 def ended_line(event: events.RunEnded) -> list[terminal.Piece]:

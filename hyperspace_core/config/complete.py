@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from enum import Enum
+from pathlib import PurePath
 from typing import Any
 
+from hyperspace_core.components import Lazy
 from hyperspace_core.config.registry import Entry, Registry, fits, pick
-from hyperspace_core.config.signature import Parameter, Signature, default_tree, family_of, signature_of
+from hyperspace_core.config.signature import (
+    NameOf,
+    Parameter,
+    Signature,
+    class_name,
+    default_tree,
+    family_of,
+    signature_of,
+    tree_of,
+)
 from hyperspace_core.config.tree import (
     CLASS_NAME,
     HIGHEST,
@@ -46,10 +58,37 @@ from hyperspace_core.config.types import (
     Value,
     accept,
     describe,
+    is_plain_record,
     item_kinds,
     key_text,
 )
 from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError, nearest
+
+# -- Convert what Python code may write in a config --
+
+def plain_config(value: Any, path: str = "", name_of: NameOf = class_name) -> Any:
+    """A config as Python code may write it, in JSON values: the rest is left for completion to judge.
+
+    Objects and classes of components become sections and names; arrays and ranges become lists. Raises
+    `ConfigError` for an object that cannot be read back."""
+    if isinstance(value, Mapping):
+        return {key: plain_config(inner, join(path, key), name_of) for key, inner in value.items()}
+    if isinstance(value, range) or (getattr(value, "shape", ()) != () and hasattr(value, "tolist")):
+        value = value.tolist() if hasattr(value, "tolist") else list(value)
+    if isinstance(value, list | tuple):
+        return [plain_config(inner, join(path, index), name_of) for index, inner in enumerate(value)]
+    if isinstance(value, type):
+        family = family_of(value)
+        return value if family is None else name_of(family, value)
+    if isinstance(value, Lazy) or family_of(type(value)) is not None or is_plain_record(type(value)):
+        try:
+            return tree_of(value, name_of)
+        except RegistrationError as error:
+            raise ConfigError(f"`{path}`: {error}") from None
+    if isinstance(value, PurePath | Enum):
+        return value.name if isinstance(value, Enum) else str(value)
+    return value
+
 
 # -- Match the keys of a section with parameters, and describe unknown keys --
 
@@ -350,6 +389,13 @@ def check_seed(where: str, value: Any) -> int:
         found = "an integer beyond 64 bit" if huge else repr(value)
         raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {found}")
     return int(value)
+
+
+def take_seed(config: dict[str, Any], signature: Signature, *, given: int | None = None,
+              task: int | None = None) -> tuple[int, Tree]:
+    """Choose the seed of a run, and take it out of its config; both. Raises like `choose_seed`."""
+    seed = choose_seed(config, given=given, task=task)
+    return seed, without_seed(config, signature, seed)
 
 
 def without_seed(config: dict[str, Any], signature: Signature, seed: int) -> dict[str, Any]:

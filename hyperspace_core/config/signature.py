@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Collection, Mapping
-from enum import Enum
-from pathlib import PurePath
 from typing import Any, Literal, cast, get_args, get_origin
 
 from hyperspace_core.components import Lazy
@@ -23,8 +21,8 @@ from hyperspace_core.config.parameters import (
     read_method,
     read_signature,
 )
-from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, join, shown
-from hyperspace_core.errors import ConfigError, RegistrationError
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, shown
+from hyperspace_core.errors import RegistrationError
 from hyperspace_core.ranges import Choice, Float, Range
 
 # -- Read objects back into trees: the config of `Standard(mean=False)` --
@@ -51,30 +49,6 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
         kind = types.LazyOf(types.Nested(held) if family is None else types.FamilyKind(family, family))
     tree: Tree = value_tree(instance, kind, held.__name__, name_of)
     return tree
-
-
-def plain_config(value: Any, path: str = "", name_of: NameOf = class_name) -> Any:
-    """A config as Python code may write it, in JSON values: the rest is left for completion to judge.
-
-    Objects and classes of components become sections and names; arrays and ranges become lists. Raises
-    `ConfigError` for an object that cannot be read back."""
-    if isinstance(value, Mapping):
-        return {key: plain_config(inner, join(path, key), name_of) for key, inner in value.items()}
-    if isinstance(value, range) or (getattr(value, "shape", ()) != () and hasattr(value, "tolist")):
-        value = value.tolist() if hasattr(value, "tolist") else list(value)
-    if isinstance(value, list | tuple):
-        return [plain_config(inner, join(path, index), name_of) for index, inner in enumerate(value)]
-    if isinstance(value, type):
-        family = family_of(value)
-        return value if family is None else name_of(family, value)
-    if isinstance(value, Lazy) or family_of(type(value)) is not None or types.is_plain_record(type(value)):
-        try:
-            return tree_of(value, name_of)
-        except RegistrationError as error:
-            raise ConfigError(f"`{path}`: {error}") from None
-    if isinstance(value, PurePath | Enum):
-        return value.name if isinstance(value, Enum) else str(value)
-    return value
 
 
 def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name) -> Any:

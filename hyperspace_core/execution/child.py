@@ -20,7 +20,7 @@ from hyperspace_core.execution.channel import ChannelSink
 from hyperspace_core.execution.code import Opening, open_here
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import failure
-from hyperspace_core.execution.job import Job, decode, encode
+from hyperspace_core.execution.job import Job, read_job, written
 from hyperspace_core.execution.process_io import Interruption
 from hyperspace_core.execution.protocol import Ended
 from hyperspace_core.records.states import Outcome
@@ -40,11 +40,16 @@ def warm_up() -> None:
     reader, writer = os.pipe()
     try:
         sink = ChannelSink(writer)
-        execute(decode(encode(job)), sink, cast("Extensions", _Extensions()), cast("Project", _Project()),
+        execute(_passed(job), sink, cast("Extensions", _Extensions()), cast("Project", _Project()),
                 on_run=lambda run: None)
         sink.close()
     finally:
         os.close(reader)
+
+
+def _passed(job: Job) -> Job:
+    with written(job) as file:
+        return read_job(os.dup(file.fileno()))
 
 
 class _Project:
@@ -88,12 +93,12 @@ def prepare() -> None:
     warm_up()
 
 
-def run_and_exit(data: bytes, channel: int, answers: int, opened: Opening | None) -> NoReturn:
-    """Execute the encoded job and end this process; never returns."""
+def run_and_exit(channel: int, answers: int, job: int, opened: Opening | None) -> NoReturn:
+    """Execute the job in a file and end this process; never returns. All numbers are descriptors."""
     code = 1
     try:
         sink = ChannelSink(channel)
-        _executed(decode(data), sink, Answers(answers, sink), opened)
+        _executed(read_job(job), sink, Answers(answers, sink), opened)
         process_io.flush()
         sink.close()
         _clean_up()
@@ -147,11 +152,8 @@ def main() -> NoReturn:
     sys.argv[1:] = []
     for descriptor in (channel, answers):
         os.set_inheritable(descriptor, False)
-    with os.fdopen(job, "rb") as file:
-        file.seek(0)
-        data = file.read()
     process_io.show_at_once()
-    run_and_exit(data, channel, answers, None)
+    run_and_exit(channel, answers, job, None)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from hyperspace_core.records.run import CHANGES, SNAPSHOT
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
-    from hyperspace_core.execution.job import Job
+    from hyperspace_core.execution.job import RunCode
     from hyperspace_core.extension.manager import Extensions
     from hyperspace_core.extension.project import Project
 
@@ -195,15 +195,15 @@ NOTE = "note"                  # in the section: the reason why not
 GIT = "git"                    # in the pinned code: the section `git` of the submission
 
 
-def tell_code(job: Job, project: Project, sink: RunSink) -> None:
+def tell_code(code: RunCode, project: Project, sink: RunSink) -> None:
     """Record the code that is about to run; of pinned code also its git section."""
     try:
-        section = _pinned(job) if job.code_folder is not None else _current(job, project, sink)
+        section = _pinned(code) if code.folder is not None else _current(code, project, sink)
     except Exception as error:         # noqa: BLE001 - an absent section fails no run
         section = Absent(SECTION, error_line(error))
     sink.emit(section)
-    git = job.code.get(GIT)
-    if job.code_folder is not None and isinstance(git, dict):
+    git = code.pinned.get(GIT)
+    if code.folder is not None and isinstance(git, dict):
         absent = git.get("absent")
         sink.emit(Section(GIT, {**git, PINNED: True}) if absent is None else Absent(GIT, str(absent)))
 
@@ -216,21 +216,21 @@ def taken(code: ProjectCode) -> SourceTaken:
     return SourceTaken(snapshots, contents, places)
 
 
-def _pinned(job: Job) -> Section:
-    kept = {key: value for key, value in job.code.items() if key not in (GIT, COMPONENTS)}
+def _pinned(code: RunCode) -> Section:
+    kept = {key: value for key, value in code.pinned.items() if key not in (GIT, COMPONENTS)}
     return Section(SECTION, {**kept, PINNED: True})
 
 
-def _current(job: Job, project: Project, sink: RunSink) -> Section | Absent:
-    if job.stale:
-        return Absent(SECTION, job.stale)
+def _current(run_code: RunCode, project: Project, sink: RunSink) -> Section | Absent:
+    if run_code.stale:
+        return Absent(SECTION, run_code.stale)
     code = project_code(project)
     if isinstance(code, Absent):
-        besides = "" if code.reason in job.code_note else job.code_note    # the same reason is not repeated
+        besides = "" if code.reason in run_code.note else run_code.note    # the same reason is not repeated
         return Absent(SECTION, f"{code.reason}; {besides}" if besides else code.reason)
     data: dict[str, Any] = {**code.section(), PINNED: False}
-    if not {data[SNAPSHOT], data[CHANGES]} - {None} <= set(job.known_sources):
+    if not {data[SNAPSHOT], data[CHANGES]} - {None} <= set(run_code.known):
         sink.emit(taken(code))
-    same = job.code.get(SNAPSHOT) == data[SNAPSHOT]
-    note = "" if same else job.code_note
+    same = run_code.pinned.get(SNAPSHOT) == data[SNAPSHOT]
+    note = "" if same else run_code.note
     return Section(SECTION, {**data, NOTE: note} if note else data)

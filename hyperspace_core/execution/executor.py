@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ class _Execution:
 
     def _misfit(self, error: ConfigError) -> Finish:
         """A misfit: the submitter's mistake or, of a validated run, older code here."""
-        if not self.job.validated or self.job.code_folder is not None:
+        if not self.job.validated or self.job.code.folder is not None:
             return Finish(outcome=Outcome.FAILED, reason=str(error), retry=False)
         self.sink.emit(CodeDiffers(str(error)))
         return Finish(outcome=Outcome.RELEASED, reason=f"this worker's code differs: {shortened(str(error))}")
@@ -156,20 +157,21 @@ class _Execution:
                 run.sink.emit(Absent(name, error_line(answer)))
             elif isinstance(answer, Section | Absent):
                 run.sink.emit(answer)
-        stale = self.job.stale
+        stale = self.job.code.stale
         components = Absent(COMPONENTS, stale) if stale else components_section(
-            self.project, plan.scenario, plan.config)
+            self.project, self.project.components_of(plan.scenario, plan.config))
         run.sink.emit(components)
-        tell_code(self.job, self.project, self.sink)
+        tell_code(self.job.code, self.project, self.sink)
         if isinstance(components, Section):
             self._take_up(run, plan, components)
 
     def _take_up(self, run: Run, plan: Plan, components: Section) -> None:
         """Reuse parts that earlier attempts finished with equal code, config and seed."""
-        run.inputs_digest = digest({"code": components.data, "scenario": plan.scenario, "config": plan.config,
-                              "seed": plan.seed})
-        run.earlier = made_of(run.inputs_digest, self.job.earlier)
-        run.info.update(run.earlier)
+        run.inputs_digest = cache(partial(digest, {"code": components.data, "scenario": plan.scenario,
+                                                   "config": plan.config, "seed": plan.seed}))
+        if self.job.earlier:
+            run.earlier = made_of(run.inputs_digest(), self.job.earlier)
+            run.info.update(run.earlier)
 
 
 class _GuardedWatcher(RunWatcher):

@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -87,7 +86,7 @@ def _serve(opened: Opening | None, control: Control, fork_server: int,
         start, descriptors = control.receive()
         control.close()
         if isinstance(start, Start):
-            _execute(start.job, descriptors, opened)
+            _execute(descriptors, opened)
         os._exit(0)                                # the fork server closed the socket
     except BaseException:  # noqa: BLE001 - an internal error
         sys.excepthook(*sys.exc_info())
@@ -95,8 +94,8 @@ def _serve(opened: Opening | None, control: Control, fork_server: int,
         os._exit(1)
 
 
-def _execute(job: bytes, descriptors: list[int], opened: Opening | None) -> NoReturn:
-    channel, printed, answers = descriptors
+def _execute(descriptors: list[int], opened: Opening | None) -> NoReturn:
+    channel, printed, answers, job = descriptors
     processes.volunteer_for_the_kernel()
     for number in (signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -104,20 +103,17 @@ def _execute(job: bytes, descriptors: list[int], opened: Opening | None) -> NoRe
     process_io.redirect(printed)
     os.close(printed)
     if opened is None:
-        _fresh_interpreter(job, channel, answers)
+        _fresh_interpreter(channel, answers, job)
     from hyperspace_core.execution.child import run_and_exit
 
-    run_and_exit(job, channel, answers, opened)
+    run_and_exit(channel, answers, job, opened)
 
 
-def _fresh_interpreter(job: bytes, channel: int, answers: int) -> NoReturn:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the next program reads it
-    file.write(job)
-    file.flush()
-    for descriptor in (channel, answers, file.fileno()):
+def _fresh_interpreter(*descriptors: int) -> NoReturn:
+    for descriptor in descriptors:
         os.set_inheritable(descriptor, True)
     os.execv(sys.executable, [sys.executable, "-P", "-m", "hyperspace_core.execution.child",
-                              str(channel), str(answers), str(file.fileno())])
+                              *map(str, descriptors)])
 
 
 KEPT_WARM_S = 2.0              # how often the capture caches are refreshed while runs start

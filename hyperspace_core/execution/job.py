@@ -6,20 +6,33 @@ It holds no store, no store address and no token: user code has no access to the
 from __future__ import annotations
 
 import copy
+import os
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from hyperspace_core.config.complete import choose_seed, without_seed
+from hyperspace_core.config.complete import take_seed
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.records.info import parts_of
 from hyperspace_core.records.run import Claim, Goal, Metric, Rewritten
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
+
+
+class RunCode(msgspec.Struct, frozen=True, kw_only=True):
+    """The code that a run is executed on."""
+
+    pinned: dict[str, Any] = {}            # by the submission
+    folder: str | None = None              # the pinned snapshot, unpacked; None: what is installed here
+    note: str = ""                         # why the pinned code is not used
+    known: tuple[str, ...] = ()            # snapshots that the store certainly has
+    stale: str = ""                        # why the executed code differs from the files on disk
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt, as the worker sends it to the process that executes it."""
@@ -42,50 +55,39 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()             # for observers only
     note: str = ""
     parent: int | None = None
-    code: dict[str, Any] = {}              # pinned by the submission
-    code_folder: str | None = None         # the unpacked pinned code, if it is executed
-    code_note: str = ""                    # else the reason
-    known_sources: tuple[str, ...] = ()    # snapshots that the store certainly has
-    stale: str = ""                        # why the executed code differs from the files on disk
+    code: RunCode = RunCode()
     earlier: dict[str, Any] = {}           # finished parts of earlier attempts
     search: str | None = None              # uid of the run's search, for plugins
 
 
-@dataclass(frozen=True, kw_only=True)
-class Base:
-    """The code that a run is executed on."""
-
-    folder: Path | None = None             # the pinned snapshot, unpacked; None: what is installed here
-    note: str = ""                         # why the pinned code is not used
-    known: tuple[str, ...] = ()            # snapshots that the store certainly has
-    stale: str = ""                        # why the executed code differs from the files on disk
-    original: Rewritten | None = None      # scenario and config of the time of that code
-
-
 def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection[str],
-           workdir: str | Path, base: Base) -> Job:
-    """The job of a claimed run."""
+           workdir: str | Path, code: RunCode, original: Rewritten | None = None) -> Job:
+    """The job of a claimed run; `original`: its scenario and config at the time of the code."""
     record = claim.record
-    before = base.original or record
+    before = original or record
     return Job(
         run=record.id, uid=record.uid, attempt=claim.lease.attempt, project=record.project, task=record.task,
         scenario=before.scenario, config=before.config, submitted=record.submitted,
         metric_name=record.metric.name, metric_goal=record.metric.goal, seed=record.seed,
         validated=record.validated, tasks_dir=None if tasks_dir is None else str(tasks_dir),
         no_plugins=tuple(no_plugins), workdir=str(workdir), tags=record.tags, note=record.note,
-        parent=record.parent, code=record.code, code_note=base.note, known_sources=base.known,
-        stale=base.stale, earlier=parts_of(record.info) if claim.lease.attempt > 1 else {},
-        code_folder=None if base.folder is None else str(base.folder), search=record.search,
-    )
+        parent=record.parent, code=code, search=record.search,
+        earlier=parts_of(record.info) if claim.lease.attempt > 1 else {})
 
 
-def encode(job: Job) -> bytes:
-    return msgspec.msgpack.encode(job)
+def written(job: Job) -> IO[bytes]:
+    """A temporary file with the job, for `read_job` in another process. Raises `OSError`."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(msgspec.msgpack.encode(job))
+    file.flush()
+    return file
 
 
-def decode(data: bytes) -> Job:
-    """Raises `msgspec.MsgspecError` for bytes that are not a job."""
-    return msgspec.msgpack.decode(data, type=Job)
+def read_job(descriptor: int) -> Job:
+    """The job in a file, which is closed. Raises `msgspec.MsgspecError` where the file has no job."""
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(0)                       # the descriptor is shared with the process that wrote
+        return msgspec.msgpack.decode(file.read(), type=Job)
 
 
 # -- The plan of a job: the complete trees, metric and seed that it executes --
@@ -123,8 +125,6 @@ def _from_the_task(job: Job, project: Project) -> Plan:
     scenario = project.complete_scenario(written_there)
     metric = task.metric if job.scenario is None else Metric(name=job.metric_name, goal=job.metric_goal)
     signature = project.scenario_signature(scenario)
-    written = copy.deepcopy(job.submitted)
-    seed = choose_seed(written, given=job.seed, task=task.seed)
-    config = project.complete(scenario, without_seed(written, signature, seed))
-    return Plan(scenario=scenario, config=without_seed(config, signature, seed), metric=metric, seed=seed,
+    seed, written = take_seed(copy.deepcopy(job.submitted), signature, given=job.seed, task=task.seed)
+    return Plan(scenario=scenario, config=project.complete(scenario, written), metric=metric, seed=seed,
                 differs=True)

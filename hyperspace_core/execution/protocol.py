@@ -186,7 +186,7 @@ ANSWERS = Codec(Answered)
 
 # -- Messages between a worker and a fork server, over a Unix socket --
 
-MAX_DESCRIPTORS = 3
+MAX_DESCRIPTORS = 4
 
 # fork: open the project, describe it, fork runs from this process where that is safe; look: only describe it;
 # spawn: open nothing, each run is a fresh interpreter
@@ -205,11 +205,9 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """From the worker: execute this job.
+    """From the worker: start a run.
 
-    Carries three descriptors: for messages, output, and answers."""
-
-    job: bytes
+    Carries four descriptors: for messages, output and answers, and the file with the job."""
 
 
 class Interrupt(msgspec.Struct, frozen=True):

@@ -22,7 +22,6 @@ from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import processes, protocol
 from hyperspace_core.execution.answers import AnswerPipe
 from hyperspace_core.execution.code import changed, forget_bytecode
-from hyperspace_core.execution.job import Job, encode
 from hyperspace_core.execution.protocol import (
     Begin,
     CannotOpen,
@@ -232,14 +231,14 @@ class ForkServerProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def start(self, job: Job) -> Child | None:
-        """Start a run, killing an older one; None where the fork server was lost."""
+    def start(self, job: IO[bytes]) -> Child | None:
+        """Start the run of a job file, killing an older one; None where the fork server was lost."""
         self._end_child()
         channel, give_channel = pipe()
         printed, give_printed = pipe()
         answers, give_answers = AnswerPipe.opened()
         given = (give_channel, give_printed, give_answers)
-        self._control.send(Start(encode(job)), given)
+        self._control.send(Start(), (*given, job.fileno()))
         for descriptor in given:
             os.close(descriptor)
         word, _ = self._control.receive()
@@ -364,8 +363,8 @@ class Supervisor:
                            note=opened.unsafe if self._warm else None, plugins=opened.plugins,
                            renewals=self._renewals, snapshot=opened.snapshot)
 
-    def start(self, job: Job) -> Child:
-        """Start a run with the code that is on disk now. Raises `ProjectError`."""
+    def start(self, job: IO[bytes]) -> Child:
+        """Start the run of a job file with the code that is on disk now. Raises `ProjectError`."""
         with self._lock:
             for _ in range(2):                     # the fork server may have been lost since the last run
                 _, process = self._fresh()

@@ -14,7 +14,7 @@ from hyperspace_core.config.build import build_arguments, build_component
 from hyperspace_core.config.complete import complete, complete_component, missing
 from hyperspace_core.config.jsonfile import read_json
 from hyperspace_core.config.migrate import SCENARIO, applied
-from hyperspace_core.config.registry import Registry
+from hyperspace_core.config.registry import Entry, Registry
 from hyperspace_core.config.signature import Signature, default_tree, signature_of, signature_of_method
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, shown
 from hyperspace_core.config.types import FamilyKind, Kind, OptionalOf, RawDict, UnionOf
@@ -210,11 +210,10 @@ class Project:
         self._check_settings(completed, signature, "")
         return completed
 
-    def components_of(self, scenario: Tree, config: Mapping[str, Any]) -> Iterator[ConfigSection]:
-        """The components in completed trees, top down; those of the scenario are below `scenario`."""
-        for section in self.sections(scenario, dict(config)):
-            if section.entry is not None and not section.below:
-                yield section
+    def components_of(self, scenario: Tree, config: Mapping[str, Any]) -> dict[str, Entry]:
+        """The components in completed trees by path, top down; those of the scenario are below `scenario`."""
+        return {section.path: section.entry for section in self.sections(scenario, dict(config))
+                if section.entry is not None and not section.below}
 
     def up_to_date(self, scenario: Tree, config: Tree) -> tuple[Tree, Tree]:
         """The trees of an older run, migrated if they do not fit the present code.

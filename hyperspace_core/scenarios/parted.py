@@ -98,7 +98,7 @@ class _Whole:
     def finished(self, part: Part, numbers: Numbers, sink: PartSink, seconds: float) -> None:
         """Store the numbers of a finished part for later attempts."""
         note = {"metrics": numbers, "seed": part.seed, "seconds": round(seconds, 3),
-                "attempt": self.run.attempt, MADE_OF: self.run.inputs_digest}
+                "attempt": self.run.attempt, MADE_OF: self.run.inputs_digest()}
         if isinstance(sink.data, Section):
             note[DATA] = sink.data.data
         self.notes[part.name] = note

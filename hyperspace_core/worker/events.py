@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import Metric
+from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.records.traits import Waiting
 
@@ -24,8 +24,7 @@ class RunStarted:
     attempt: int
     task: str
     slot: int                              # from 0
-    config: Mapping[str, Any]
-    submitted: Mapping[str, Any] = field(default_factory=dict)     # as the user wrote it
+    record: RunRecord                      # as it was claimed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,20 +6,19 @@ import queue
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hyperspace_core.clock import Clock
-from hyperspace_core.config.tree import Tree
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.supervisor import ChildEnded, Output, ProcessEvent
 from hyperspace_core.records.logged import Progress, ProgressSet
-from hyperspace_core.records.run import Claim, Finish, Lease, Owner, RunRecord, Update
+from hyperspace_core.records.run import Claim, Finish, Lease, Owner, Update
 from hyperspace_core.run import Memory, Run
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.hooks import Questions
+from hyperspace_core.worker.hooks import Questions, WorkerHooks
 from hyperspace_core.worker.outbox import Outbox, OutboxEvent, Settlement
 from hyperspace_core.worker.outcome import AttemptOutcome, RunRequest, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
@@ -86,8 +85,7 @@ class HeldRun:
         self.slot = slot
         self.started_at: datetime = clock.now()
         self.began = clock.monotonic()
-        self.config: Tree = claim.record.effective_config
-        self.metric = claim.record.metric
+        self.record = claim.record         # with what is executed, once the process has reported it
         self.progress: Progress | None = None
         self.progress_is_new = False
         self.workdir: Path | None = None
@@ -98,7 +96,8 @@ class HeldRun:
         self._request = RunRequest.NOTHING
         self._why = ""
         self._process: RunProcess | None = None
-        self._questions: Questions | None = None
+        self._hooks: WorkerHooks | None = None
+        self._questions: Questions | None = None   # once there is one
         self._tape = OutputTape(clock)
         self._finish: Finish | None = None         # as the process reported
         self._differs: str | None = None           # why the code of this worker does not fit
@@ -109,10 +108,6 @@ class HeldRun:
     @property
     def lease(self) -> Lease:
         return self.claim.lease
-
-    @property
-    def record(self) -> RunRecord:
-        return self.claim.record
 
     # -- for other threads -----------------------------------------------------------------------------------
 
@@ -142,9 +137,9 @@ class HeldRun:
 
     # -- for its slot ----------------------------------------------------------------------------------------
 
-    def start(self, process: RunProcess, questions: Questions) -> None:
-        """Follow this process from now on."""
-        self._process, self._questions = process, questions
+    def start(self, process: RunProcess, hooks: WorkerHooks) -> None:
+        """Follow this process from now on; `hooks` answer its questions."""
+        self._process, self._hooks = process, hooks
 
     def events(self) -> Iterator[RunEvent]:
         """Everything that happens to the run, until its end is delivered.
@@ -198,8 +193,7 @@ class HeldRun:
     def _take(self, message: protocol.Message) -> None:
         match message:
             case protocol.Ask(number=number, topic=topic, payload=payload):
-                if self._questions is not None:
-                    self._questions.put(number, topic, payload)
+                self._ask(number, topic, payload)
             case protocol.CodeDiffers(reason=reason):
                 self._differs = reason
             case protocol.Resolved(update=update):
@@ -207,10 +201,16 @@ class HeldRun:
             case _:
                 self.outbox.put(message)
 
+    def _ask(self, number: int, topic: str, payload: Any) -> None:
+        if self._process is not None and self._hooks is not None:
+            self._questions = self._questions or Questions(self._hooks, self.record, self._process.answer)
+            self._questions.put(number, topic, payload)
+
     def _resolved(self, update: Update) -> None:
         """Set what is executed, where it differs from the record."""
-        self.config = self.config if update.config is None else update.config
-        self.metric = update.metric or self.metric
+        record = self.record
+        self.record = replace(record, config=record.config if update.config is None else update.config,
+                              metric=update.metric or record.metric)
         self.outbox.fill(update)
 
     def _of_outbox(self) -> Iterator[OutboxEvent]:

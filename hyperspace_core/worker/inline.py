@@ -25,7 +25,7 @@ from hyperspace_core.errors import error_line
 from hyperspace_core.execution.answers import Answer
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.identity import this_process, worker_name
-from hyperspace_core.execution.job import Base, job_of
+from hyperspace_core.execution.job import RunCode, job_of
 from hyperspace_core.execution.process_io import Interruption
 from hyperspace_core.execution.protocol import Ask, Message
 from hyperspace_core.execution.supervisor import GATHER_S, ChildEnded, Output, ProcessEvent, points_together
@@ -139,7 +139,8 @@ class InlineProcess:
         """Execute the run; whether Ctrl-C ended it."""
         interruption = Interruption()
         job = job_of(self._held_run.claim, tasks_dir=None, no_plugins=(), workdir=self._workdir,
-                     base=Base(note=_note(self._held_run), stale=_stale(self._project)))
+                     code=RunCode(pinned=self._held_run.record.code, note=_note(self._held_run),
+                                  stale=_stale(self._project)))
         here, main = threading.current_thread(), threading.main_thread()
         besides = {self._slot} if here is main else {self._slot, main}     # a worker's display prints there
         try:

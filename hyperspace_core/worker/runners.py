@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec.structs import replace
+
 from hyperspace_core.capture.snapshot import BadSnapshot, unpack
+from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import NotFound, ProjectError, StoreUnavailable, UsageError, error_line
-from hyperspace_core.execution.job import Base, job_of
+from hyperspace_core.execution.job import RunCode, job_of, written
 from hyperspace_core.execution.supervisor import Supervisor
-from hyperspace_core.records.run import SNAPSHOT, RunRecord, SourceFile
+from hyperspace_core.records.run import SNAPSHOT, SourceFile
 from hyperspace_core.storage import Sources, Store, rewritten_of
 from hyperspace_core.worker.held_run import HeldRun, RunProcess
 from hyperspace_core.worker.state import WorkerState
@@ -39,18 +41,17 @@ class Codebase:
         self._needed_at: dict[str, float] = {}
         self._reported: set[str] = set()
 
-    def choose(self, record: RunRecord) -> tuple[Supervisor, Base]:
-        """The fork server and code of a run. Raises `StoreUnavailable`, `ProjectError`."""
-        base = Base(known=tuple(self._worker_state.known_sources))
-        pinned = record.code.get(SNAPSHOT)
+    def choose(self, code: Tree) -> tuple[Supervisor, RunCode]:
+        """The fork server and code of a run, by its submission. Raises `StoreUnavailable`, `ProjectError`."""
+        chosen = RunCode(pinned=code, known=tuple(self._worker_state.known_sources))
+        pinned = code.get(SNAPSHOT)
         if not isinstance(pinned, str):
-            return self.current, replace(base, note=_why_not_pinned(record))
+            return self.current, replace(chosen, note=_why_not_pinned(code))
         if self._worker_state.options.code == "current":
-            return self.current, replace(base, note="pinned code was not used: its worker was started with "
-                                                    "--code current")
-        base = replace(base, original=next(iter(rewritten_of(self._worker_state.store, record)), None))
+            return self.current, replace(chosen, note="pinned code was not used: its worker was started with "
+                                                      "--code current")
         if self._has(pinned):
-            return self.current, base
+            return self.current, chosen
         try:
             # verified when its fork server starts, not before each of a thousand runs
             folder = self._folders.get(pinned) or unpacked(self._worker_state.store, pinned)
@@ -59,8 +60,8 @@ class Codebase:
         except (NotFound, BadSnapshot, UsageError, OSError) as error:
             why = f"the pinned code could not be unpacked: {error_line(error)}"
             self._tell(pinned, f"{why}; the current code is used")
-            return self.current, Base(known=base.known, note=f"{why}; it ran on the current code")
-        return self._fork_server(pinned, folder), replace(base, folder=folder)
+            return self.current, replace(chosen, note=f"{why}; it ran on the current code")
+        return self._fork_server(pinned, folder), replace(chosen, folder=str(folder))
 
     def end_idle(self) -> None:
         """End the fork servers that have been idle for `IDLE_S`."""
@@ -117,8 +118,8 @@ def unpacked(store: Store, digest: str) -> Path:
     return folder
 
 
-def _why_not_pinned(record: RunRecord) -> str:
-    why = record.code.get("absent")
+def _why_not_pinned(code: Tree) -> str:
+    why = code.get("absent")
     return f"not pinned: {why}" if why else ""
 
 
@@ -175,10 +176,15 @@ class ProcessRunner:
         return self._known
 
     def start(self, held_run: HeldRun, workdir: Path) -> RunProcess:
-        options = self._worker_state.options
-        fork_server, base = self._codebase.choose(held_run.record)
-        return fork_server.start(job_of(held_run.claim, tasks_dir=options.tasks_dir,
-                                        no_plugins=options.no_plugins, workdir=workdir, base=base))
+        options, record = self._worker_state.options, held_run.record
+        fork_server, code = self._codebase.choose(record.code)
+        original = None
+        if record.migrated and SNAPSHOT in code.pinned and not code.note:      # as that code knows them
+            original = next(iter(rewritten_of(self._worker_state.store, record)), None)
+        job = job_of(held_run.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins,
+                     workdir=workdir, code=code, original=original)
+        with written(job) as file:
+            return fork_server.start(file)
 
     def close(self) -> None:
         self._codebase.close()

@@ -19,7 +19,7 @@ from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.storage import new_token
 from hyperspace_core.worker.events import Printed, RunEnded, RunStarted
 from hyperspace_core.worker.held_run import Deaf, HeldRun, OutputText, RunEvent, Tick, notify_finished
-from hyperspace_core.worker.hooks import Questions, WorkerHooks
+from hyperspace_core.worker.hooks import WorkerHooks
 from hyperspace_core.worker.outbox import Outbox, Remark, Sender, Settlement, SourceStored, StoreFailed
 from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
 from hyperspace_core.worker.runners import Runner
@@ -184,11 +184,11 @@ class Slot(threading.Thread):
             return
         worker_state.emit(
             RunStarted(run=lease.run, attempt=lease.attempt, task=held_run.record.task, slot=self.number,
-                       config=held_run.config, submitted=held_run.record.submitted))
+                       record=held_run.record))
         try:
             held_run.workdir = Path(tempfile.mkdtemp(prefix=f"hyperspace-{lease.run}-"))
             process = self._runner.start(held_run, held_run.workdir)
-            held_run.start(process, Questions(self._hooks, held_run.record, process.answer))
+            held_run.start(process, self._hooks)
             self._troubles, self._last_trouble = 0, ""
         except (ProjectError, OSError) as error:       # a half-saved edit, a full disk: temporary
             self._troubles += 1
@@ -258,7 +258,7 @@ class Slot(threading.Thread):
         state = self._state_of(held_run, finish)
         worker_state.record(RunEnded(
             run=lease.run, attempt=lease.attempt, task=record.task, slot=self.number, state=state,
-            outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=held_run.metric,
+            outcome=finish.outcome, reason=finish.reason, result=finish.result, metric=record.metric,
             seconds=worker_state.clock.monotonic() - held_run.began))
         notify_finished(held_run, worker_state.store, self._extensions)
 

@@ -178,7 +178,7 @@ class Worker:
         if held_run is None:
             return SlotView(slot=slot.number)
         return SlotView(slot=slot.number, run=held_run.lease.run, attempt=held_run.lease.attempt,
-                        task=held_run.record.task, config=held_run.config,
+                        task=held_run.record.task, config=held_run.record.effective_config,
                         submitted=held_run.record.submitted, progress=held_run.progress,
                         started_at=held_run.started_at, seconds=self._clock.monotonic() - held_run.began,
                         stopping=bool(held_run.requested[0]))

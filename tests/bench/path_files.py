@@ -104,7 +104,7 @@ def profile(frame, event, value):
             running[0] = value is not None
         elif event == "call" and code.co_name == "claim" and "/stores/" in code.co_filename:
             running[0] = False
-    elif ROLE == "child" and event == "return" and code.co_name == "decode" and (
+    elif ROLE == "child" and event == "return" and code.co_name in ("decode", "read_job") and (
             code.co_filename.endswith("/job.py")) and value.project == "waysproject":
         running[0] = True
     if running[0] and event == "call":

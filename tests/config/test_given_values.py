@@ -16,10 +16,10 @@ import pytest
 
 from hyperspace_core import Choice, Component
 from hyperspace_core.config.build import build_arguments
-from hyperspace_core.config.complete import complete
+from hyperspace_core.config.complete import complete, plain_config
 from hyperspace_core.config.grid import parse_assignments
 from hyperspace_core.config.registry import Registry
-from hyperspace_core.config.signature import plain_config, signature_of
+from hyperspace_core.config.signature import signature_of
 from hyperspace_core.config.tree import canonical, without_unquoted
 from hyperspace_core.errors import ConfigError, RegistrationError
 

@@ -360,11 +360,11 @@ WORKER = """
 import sys, threading
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from support.jobs import Attempt, job, until_printed
+from support.jobs import Attempt, Hands, until_printed
 from hyperspace_core.execution.supervisor import Supervisor
 
 supervisor = Supervisor("lab", isolation={isolation!r}, grace_s={grace})
-child = supervisor.start(job({function!r}, {config!r}, Path({workdir!r})))
+child = Hands(supervisor, Path({workdir!r})).start({function!r}, **{config!r})
 heard = Attempt(until_printed(child, {until!r})).printed
 print(child.pid, heard.strip(), flush=True)
 threading.Event().wait()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.execution import protocol
-from hyperspace_core.execution.job import Job
+from hyperspace_core.execution.job import Job, written
 from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
 from hyperspace_core.records.logged import Points
 from hyperspace_core.records.run import Finish
@@ -72,7 +72,8 @@ class Hands:
         self.workdir = workdir
 
     def start(self, function: str, **config: Any) -> Any:
-        return self.fork_server.start(job(function, config, self.workdir))
+        with written(job(function, config, self.workdir)) as file:
+            return self.fork_server.start(file)
 
     def run(self, function: str, **config: Any) -> Attempt:
         return finished(self.start(function, **config))

@@ -375,8 +375,8 @@ class NotebookClasses:
         """The sections of a run that use classes of this notebook."""
         known = list(self._entries.values())
         if known:
-            for section in self._project.components_of(run.scenario or {}, run.config or {}):
-                if section.entry in known:
+            for section in self._project.sections(run.scenario or {}, run.config or {}):
+                if section.entry in known and not section.below:
                     yield section
 
 
