@@ -22,7 +22,7 @@ from hyperspace_core.config.parameters import (
     read_signature,
 )
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, shown
-from hyperspace_core.errors import RegistrationError
+from hyperspace_core.errors import RegistrationError, error_line
 from hyperspace_core.ranges import Choice, Float, Range
 
 # -- Read objects back into trees: the config of `Standard(mean=False)` --
@@ -48,7 +48,40 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
     if isinstance(instance, Lazy):
         kind = types.LazyOf(types.Nested(held) if family is None else types.FamilyKind(family, family))
     tree: Tree = value_tree(instance, kind, held.__name__, name_of)
+    _check_built_again(held.__name__, instance)
     return tree
+
+
+def _check_built_again(where: str, value: Any) -> None:
+    """Check that the arguments read from an object build an equal one, at every depth.
+
+    Raises `RegistrationError` with the attribute that the constructor changed."""
+    if isinstance(value, list | tuple | set | frozenset | Mapping):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            _check_built_again(where, inner)
+        return
+    target = type(value)
+    if isinstance(value, type | Lazy) or not (family_of(target) or types.is_plain_record(target)):
+        return
+    signature = read_signature(cast("Any", target))
+    held = {one.name: getattr(value, attribute_of(target, one.name)) for one in signature.parameters}
+    for name, inner in held.items():
+        _check_built_again(f"{where}.{name}", inner)
+    if signature.run is not None:
+        return
+    try:
+        again = target(**held)
+    except Exception as error:
+        raise RegistrationError(f"{where}: {target.__name__} cannot be built again from its attributes "
+                                f"({error_line(error)}); store each argument unchanged under its own name"
+                                ) from error
+    before, after = (_arguments_tree(one, signature, where, class_name) for one in (value, again))
+    changed = next((name for name in before if canonical(before[name]) != canonical(after.get(name))), None)
+    if changed is not None:
+        raise RegistrationError(
+            f"{where}: {target.__name__} changes `{changed}` in its constructor: it holds "
+            f"{shown(before[changed])}, which would be built as {shown(after.get(changed))}; store the "
+            f"argument unchanged as self.{changed}, and what is computed from it under another name")
 
 
 def default_tree(parameter: Parameter, where: str, name_of: NameOf = class_name) -> Any:
@@ -261,6 +294,7 @@ def _check_parameter(where: str, parameter: Parameter) -> None:
         check_range(where, parameter.kind, parameter.range)
     tree = default_tree(parameter, where)
     if tree is not MISSING:
+        _check_built_again(where, parameter.default)
         _check_bounds(where, tree, parameter.kind, parameter.range)
 
 

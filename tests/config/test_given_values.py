@@ -171,3 +171,32 @@ def test_a_default_computed_from_others_is_refused() -> None:
 
     with pytest.raises(RegistrationError, match=r"Square\.area: its default is computed from other"):
         signature_of(Square)
+
+
+@dataclass
+class Percent(Model):
+    share: float = 50.0
+
+    def __post_init__(self) -> None:
+        self.share /= 100
+
+
+@dataclass
+class Holder(Model):
+    inner: list[Model] = field(default_factory=lambda: [Percent(20.0)])
+
+
+@pytest.mark.parametrize(("default", "place"), [
+    (Percent(20.0), r"go\.it: Percent changes `share`"),
+    (Holder(), r"go\.it\.inner: Percent changes `share`"),
+])
+def test_a_default_that_would_be_built_otherwise_is_refused(default: Model, place: str) -> None:
+    changed = (r" in its constructor: it holds float 0\.2, which would be built as float 0\.002; "
+               r"store the argument unchanged as self\.share")
+    with pytest.raises(RegistrationError, match=place + changed):
+        taking(Model, default)
+
+
+def test_an_object_that_would_be_built_otherwise_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"`it`: Percent: Percent changes `share` in its constructor"):
+        plain_config({"it": Percent(20.0)})
