@@ -113,7 +113,8 @@ def libraries(session: nox.Session) -> None:
 @nox.session
 def turbines(session: nox.Session) -> None:
     """The example with real measurements, 54 MB that come in a package of their own."""
-    session.install(*TEST, "-e", "docs/examples/digits", "-e", "docs/examples/turbines", "statsmodels")
+    session.install(*TEST, "-e", "docs/examples/digits", "-e", "docs/examples/turbines",
+                    "-e", "plugins/hyperspace-analysis", "statsmodels")
     session.install("--no-deps", "openoa==3.2")
     session.run("python", "-m", "pytest", "docs/examples/turbines", "tests/scenarios/test_examples.py",
                 "tests/examples/test_pages.py::test_commands_with_extra_needs_work_where_installed",
