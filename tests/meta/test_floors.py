@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,9 +53,14 @@ def test_every_module_has_a_floor() -> None:
     assert lost == []
 
 
+@functools.cache
+def all_imports() -> list[tuple[Path, int, str]]:
+    return [(path, line, name) for path, tree in sources() for line, name in imports(tree)]
+
+
 @pytest.mark.parametrize("package", PLACES)
 def test_a_package_is_imported_in_its_place_only(package: str) -> None:
-    elsewhere = [f"{path}:{line}" for path, tree in sources() for line, name in imports(tree)
+    elsewhere = [f"{path}:{line}" for path, line, name in all_imports()
                  if name.split(".")[0] == package and not str(path).startswith(PLACES[package] or "nowhere")
                  and not (package == "click" and is_command_module(path))]
 
@@ -71,7 +77,7 @@ def test_no_module_of_the_package_imports_the_root() -> None:
 
 
 def test_no_plugin_builds_on_a_store_of_the_core() -> None:
-    within = [f"{path}:{line}" for path, tree in sources() for line, name in imports(tree)
+    within = [f"{path}:{line}" for path, line, name in all_imports()
               if path.parts[0] == "plugins" and name.startswith("hyperspace_core.stores")]
 
     assert within == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +27,11 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def sources() -> Iterator[tuple[Path, ast.Module]]:
+@functools.cache
+def sources() -> tuple[tuple[Path, ast.Module], ...]:
     """Every source file of the package and of the plugins, parsed."""
-    for path in [*sorted(PACKAGE.rglob("*.py")), *plugin_files()]:
-        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+    return tuple((path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8")))
+                 for path in [*sorted(PACKAGE.rglob("*.py")), *plugin_files()])
 
 
 def bash_blocks(page: Path) -> list[str]:
