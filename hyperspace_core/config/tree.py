@@ -347,8 +347,10 @@ def without_unquoted(written: Any, completed: Any = MISSING) -> Any:
     """A copy of a written config in JSON values: each `Unquoted`, date or set as it was completed."""
     if isinstance(written, Mapping):
         inside = completed if isinstance(completed, Mapping) else {}
-        return {_key(key): without_unquoted(inner, inside.get(match_key(_key(key), inside) or key, MISSING))
-                for key, inner in written.items()}
+        named = {_key(key): inner for key, inner in written.items()}
+        known = {key: match_key(key, inside) for key in named if isinstance(key, str)}
+        return {key: without_unquoted(inner, inside.get(known.get(key), MISSING))
+                for key, inner in named.items()}
     if isinstance(written, list | tuple):
         items = completed if isinstance(completed, list) and len(completed) == len(written) else ()
         return [without_unquoted(inner, items[index] if items else MISSING)
@@ -358,10 +360,11 @@ def without_unquoted(written: Any, completed: Any = MISSING) -> Any:
     return copy.deepcopy(unwrapped(written))
 
 
-def _key(key: Any) -> str:
+def _key(key: Any) -> Any:
+    """The text of a dict's key; one that no config may have stays, and is refused later."""
     if isinstance(key, Enum):
         return key.name
-    return key if isinstance(key, str) else json.dumps(key, default=str)
+    return json.dumps(key) if isinstance(key, int | float | None) else key
 
 
 def written_part(completed: Any, written: Any) -> Any:

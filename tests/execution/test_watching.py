@@ -32,6 +32,9 @@ class Project:
     def complete(self, scenario: Any, config: Any) -> Any:
         return config
 
+    def components_of(self, scenario: Any, config: Any) -> Any:
+        return {}
+
     def build_scenario(self, tree: Any) -> Any:
         return SimpleNamespace(single_run=self._function)
 

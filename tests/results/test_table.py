@@ -41,14 +41,14 @@ def test_the_best_is_first_in_the_direction_of_each_task() -> None:
 
 
 @given(st.lists(st.none() | st.floats(), max_size=8), st.sampled_from(["maximize", "minimize"]))
-def test_sorting_keeps_all_runs_and_puts_nan_last(results: list[float | None], goal: Any) -> None:
+def test_sorting_keeps_all_runs_finite_ones_first(results: list[float | None], goal: Any) -> None:
     runs = [completed(number, result, goal=goal) for number, result in enumerate(results)]
     ordered = best_first(runs)
 
     assert sorted(run.id for run in ordered) == [run.id for run in runs]
-    kinds = [2 if run.result is None else 1 if math.isnan(run.result) else 0 for run in ordered]
+    kinds = [2 if run.result is None else 0 if math.isfinite(run.result) else 1 for run in ordered]
     assert kinds == sorted(kinds)
-    numbers = [run.result for run in ordered if run.result is not None and not math.isnan(run.result)]
+    numbers = [run.result for run in ordered if run.result is not None and math.isfinite(run.result)]
     assert numbers == sorted(numbers, reverse=goal == "maximize")
 
 

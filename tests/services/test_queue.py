@@ -168,7 +168,7 @@ def test_unchecked_repeats_have_different_seeds(away: RunQueue) -> None:
     ([1], ConfigError, "config: expected a dict of hyper-parameters, found list"),
     ({"seed": -1}, ConfigError, "config `seed`: expected a whole number"),
     ({"x": {1, 2}}, ValueNotStorable, r"x: set \{1, 2\} cannot be stored"),
-    ({"x": {3: 1}}, ValueNotStorable, "key 3 is int; keys must be strings"),
+    ({"x": {("a",): 1}}, ValueNotStorable, r"key \('a',\) is tuple; keys must be strings"),
 ])
 @pytest.mark.filterwarnings("ignore:project 'lab' is not installed here")
 def test_an_invalid_submission_is_refused_at_once(

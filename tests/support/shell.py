@@ -18,7 +18,8 @@ import pytest
 from platformdirs import user_cache_path
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("hyperspace_core", "docs/examples", "plugins", "pyproject.toml", "README.md", "LICENSE")
+NEEDED = ("hyperspace_core", "docs/examples", "plugins", "tests/support", "pyproject.toml", "README.md",
+          "LICENSE")
 
 # gives a new environment access to the packages of the test environment; see `fresh_environment`
 SEEN = "\"$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/parent.pth\""

@@ -61,7 +61,7 @@ class World:
 
     def forget(self, places: Iterable[Path]) -> None:
         """Remove the modules that were imported from some folders."""
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
             if any(Path(str(file)).is_relative_to(place) for place in places):
                 del sys.modules[name]

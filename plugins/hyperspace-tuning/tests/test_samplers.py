@@ -204,9 +204,9 @@ def test_a_sampler_gets_its_settings() -> None:
 # -- import time --------------------------------------------------------------------------------------------
 
 def test_tuners_are_registered_without_importing_optuna() -> None:
-    code = ("import sys; from hyperspace_core.extension.register import Contents, Register; "
+    code = ("import sys; from hyperspace_core.extension.register import Register, Registered; "
             "from hyperspace_tuning.plugin import hyperspace_register; "
-            "from hyperspace_tuning.tuner import Tuner; contents = Contents(); "
+            "from hyperspace_tuning.tuner import Tuner; contents = Registered(); "
             "hyperspace_register(Register(contents, origin='here', project='p')); "
             "print(*sorted(one.name for one in contents.registry.entries(Tuner))); "
             "print(*{'optuna', 'numpy', 'scipy', 'cmaes', 'torch'} & set(sys.modules))")
