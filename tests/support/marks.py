@@ -1,7 +1,7 @@
 """The pytest plugin that marks tests as `slow` and `processes`, by the tables below.
 
-`pytest -m "not slow"` gives an answer in about five minutes on two cores. A test is slow if it starts processes, stands in
-a slow folder, or needs half a second or more of a processor.
+`pytest -m "not slow"` gives an answer in about five minutes on two cores. A test is slow if it starts
+processes, stands in a slow folder, or needs half a second or more of a processor.
 """
 
 from __future__ import annotations
