@@ -171,8 +171,8 @@ def _python_type(target: type) -> type:
         return target
     if target.__name__ in ("bool", "bool_"):
         return bool
-    return int if issubclass(target, numbers.Integral) else float if issubclass(
-        target, numbers.Real) else str if issubclass(target, str) else target
+    kinds = ((int, numbers.Integral), (float, numbers.Real), (str, str))
+    return next((python for python, kind in kinds if issubclass(target, kind)), target)
 
 
 def _with_range(kind: types.Kind, range_: Range) -> types.Kind:

@@ -6,6 +6,7 @@ Times are aware UTC and for display only. Trees are JSON-compatible (see `record
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -110,6 +111,12 @@ class RunRecord:
     def effective_config(self) -> Tree:
         """The completed config; as submitted if it was never completed."""
         return self.submitted if self.config is None else self.config
+
+    @property
+    def finite_result(self) -> float | None:
+        """The result of a completed run; None without one, and where it diverged (NaN, inf, -inf)."""
+        found = self.result if self.state is State.COMPLETED else None
+        return found if found is not None and math.isfinite(found) else None
 
     @property
     def attempt(self) -> Attempt | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import importlib
-import math
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Literal, Protocol
 
 from hyperspace_core.clock import Clock, SystemClock
@@ -150,14 +150,10 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
                 paused: bool = False) -> SearchLine:
     """Read the progress of a search; `alive`: living workers. Raises `StoreError`."""
     own = RunFilter(project=search.project, search=search.uid)
-    progress_done = replace(own, states=(State.COMPLETED,))
-    # a store may count infinity as the best
-    ended = store.find(progress_done, order=ORDER_BEST)
-    best = next((run for run in ended if run.result is not None and math.isfinite(run.result)), None)
+    best = next(_best_first(store, replace(own, states=(State.COMPLETED,))), None)
     tasks = frozenset(task for worker in alive for task in worker.tasks)
     waits = search.state is SearchState.OPEN and not paused
-    return SearchLine(search=search, counts=store.count(own),
-                      best=best,
+    return SearchLine(search=search, counts=store.count(own), best=best,
                       why=why_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
 
 
@@ -198,16 +194,20 @@ def _best(store: Store, project: str, counts: Mapping[State, int],
 def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord]) -> RunRecord | None:
     wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
     criteria = criteria_of(run_traits(recent))
-    for most in (1, BETTER):                       # usually the very best is comparable
+    for record in chain(_best_first(store, wanted), best_first(recent)):
+        if record.finite_result is not None and not criteria.against(*run_traits([record])):
+            return record
+    return None
+
+
+def _best_first(store: Store, wanted: RunFilter) -> Iterator[RunRecord]:
+    """At most `BETTER` runs with a finite result, best first, the very best twice: it is usually enough."""
+    for most in (1, BETTER):
         for record in store.find(wanted, order=ORDER_BEST, limit=most):
             if record.result is None:              # runs without a result are last in this order
-                return None
-            if not math.isfinite(record.result):
-                continue
-            if not criteria.against(*run_traits([record])):
-                return record
-    return next((run.record for run in run_traits(best_first(recent))
-                 if not criteria.against(run) and math.isfinite(run.record.result or 0.0)), None)
+                break
+            if record.finite_result is not None:   # a store may count infinity as the best
+                yield record
 
 
 # -- Format the progress of a run: as text and as a bar of characters --

@@ -267,8 +267,8 @@ class Slot(threading.Thread):
         if what is Settlement.ABANDONED:
             result = "" if finish.result is None else f" with result {finish.result:g}"
             self._worker_state.tell(
-    f"run {run} ended here ({finish.outcome}{result}), but its store was down "
-    "until this worker stopped: another worker will run it again", logging.ERROR)
+                f"run {run} ended here ({finish.outcome}{result}), but its store was down until this worker "
+                "stopped: another worker will run it again", logging.ERROR)
         elif what is Settlement.GONE:
             self._worker_state.tell(
                 f"run {run} is not in the store any more; its outcome is lost", logging.ERROR)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
+
 from hyperspace_core.records.run import Attempt, Metric, RunRecord
 from hyperspace_core.records.states import State
 
@@ -18,3 +22,13 @@ def test_the_repr_of_a_record_is_one_line_with_its_outcome() -> None:
     assert repr(record(State.COMPLETED, result=0.25, attempts=(attempt,))) == (
         "<run 7 of holdout: COMPLETED, accuracy 0.25>")
     assert repr(record(State.FAILED, reason="ValueError: no")) == "<run 7 of holdout: FAILED, ValueError: no>"
+
+
+@pytest.mark.parametrize(("state", "result", "finite"), [
+    (State.COMPLETED, 0.25, 0.25), (State.COMPLETED, -0.0, -0.0), (State.COMPLETED, None, None),
+    (State.COMPLETED, math.nan, None), (State.COMPLETED, math.inf, None), (State.COMPLETED, -math.inf, None),
+    (State.FAILED, None, None), (State.RUNNING, 0.25, None),
+])
+def test_only_a_completed_run_has_a_finite_result(
+        state: State, result: float | None, finite: float | None) -> None:
+    assert record(state, result=result).finite_result == finite

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
@@ -34,12 +33,12 @@ def history(records: Sequence[RunRecord], metric: Metric, title: str) -> Figure:
     go = plotly()
     runs = sorted(records, key=lambda run: run.id)
     order = {run.id: number for number, run in enumerate(runs, start=1)}
-    done = [run for run in runs if _result(run) is not None]
+    done = [run for run in runs if run.finite_result is not None]
     if not done:
         raise UsageError(f"{title}: no run has a result yet; nothing to plot")
     rim, figure = _rim(done, metric), go.Figure()
     placed = [(run, *_placed(run, rim, metric)) for run in runs
-              if run.state is State.FAILED or _result(run) is not None]
+              if run.state is State.FAILED or run.finite_result is not None]
     for name, look in LOOKS.items():
         points = [(run, y) for run, y, kind in placed if kind == name]
         if points:
@@ -87,7 +86,7 @@ def importance(shares: Mapping[str, float], title: str) -> Figure:
 
 def _placed(run: RunRecord, rim: float, metric: Metric) -> tuple[float, str]:
     """Position and kind of a run's point."""
-    result = _result(run)
+    result = run.finite_result
     if result is None:
         return rim, FAILED
     if (result > rim) if metric.goal == "minimize" else (result < rim):
@@ -111,12 +110,6 @@ def _rim(done: Sequence[RunRecord], metric: Metric) -> float:
     most = next(result for result in reversed(ordered) if abs(result - ordered[0]) <= FAR * tenth)
     clear = CLEAR * (abs(most - ordered[0]) or abs(most) or 1.0)
     return most + clear if metric.goal == "minimize" else most - clear
-
-
-def _result(run: RunRecord) -> float | None:
-    if run.state is not State.COMPLETED or run.result is None or not math.isfinite(run.result):
-        return None
-    return run.result
 
 
 def _text(run: RunRecord) -> str:

@@ -240,7 +240,7 @@ def _state_of(record: RunRecord) -> TrialState | None:
         return "failed"
     if record.state is not State.COMPLETED:
         return None
-    if record.result is None or not math.isfinite(record.result):
+    if record.finite_result is None:
         return "failed"                            # it diverged: as bad as a failed one
     return "pruned" if info.is_pruned(record) else "completed"
 

@@ -207,7 +207,7 @@ def _seconds(run: RunRecord) -> Iterator[float]:
 
 def best_of(runs: Sequence[RunRecord], metric: Metric) -> RunRecord | None:
     """The completed run with the best result; the first of equal ones."""
-    done = [run for run in runs if _result(run) is not None]
+    done = [run for run in runs if run.finite_result is not None]
     return min(done, key=lambda run: (_loss(run, metric), run.id), default=None)
 
 
@@ -223,14 +223,14 @@ def failures_in_a_row(runs: Sequence[RunRecord]) -> int:
     """The number of runs that failed or diverged in a row, up to the last one that ended."""
     ended = sorted((run for run in runs if run.state in (State.COMPLETED, State.FAILED)),
                    key=lambda run: run.id, reverse=True)
-    return next((count for count, run in enumerate(ended) if _result(run) is not None), len(ended))
+    return next((count for count, run in enumerate(ended) if run.finite_result is not None), len(ended))
 
 
 def improvements(runs: Sequence[RunRecord], metric: Metric) -> list[RunRecord]:
     """The runs that were better than all runs before them, in order."""
     found: list[RunRecord] = []
     for run in sorted(runs, key=lambda run: run.id):
-        if _result(run) is not None and (not found or _loss(run, metric) < _loss(found[-1], metric)):
+        if run.finite_result is not None and (not found or _loss(run, metric) < _loss(found[-1], metric)):
             found.append(run)
     return found
 
@@ -246,21 +246,15 @@ def _reached(best: RunRecord, target: float, metric: Metric) -> bool:
 
 
 def _loss(run: RunRecord, metric: Metric) -> float:
-    result = _result(run)
+    result = run.finite_result
     if result is None:
         return math.inf
     return result if metric.goal == "minimize" else -result
 
 
-def _result(run: RunRecord) -> float | None:
-    if run.state is not State.COMPLETED or run.result is None or not math.isfinite(run.result):
-        return None
-    return run.result
-
-
 def _reason_of(runs: Sequence[RunRecord]) -> str:
     failed = [run for run in runs if run.state is State.FAILED or (
-        run.state is State.COMPLETED and _result(run) is None)]
+        run.state is State.COMPLETED and run.finite_result is None)]
     last = max(failed, key=lambda run: run.id, default=None)
     if last is not None and last.state is State.COMPLETED:
         return f"result {last.result}"
