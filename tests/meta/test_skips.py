@@ -155,7 +155,9 @@ def test_each_session_installs_its_packages() -> None:
 
 
 def test_ci_runs_each_session_and_installs_each_program() -> None:
-    called = {name for line in re.findall(r"-s ([\w ]+)", CI) for name in line.split()}
+    lines = CI.replace("\\\n", " ").splitlines()
+    always = [line for line in lines if not line.startswith((" ", "step", "#"))]       # under no condition
+    called = {name for line in always for found in re.findall(r"-s ([\w ]+)", line) for name in found.split()}
     needed = {session for session, _ in PACKAGES.values()} | {name for text in SESSIONS.values()
                                                               for name in text.split(" or ")}
 
