@@ -42,9 +42,12 @@ def with_database(uri: str, database: str) -> str:
 
 @pytest.fixture(scope="session")
 def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The test server, shared by all tests of this process; do not stop it."""
+    """The test server, shared by all tests of this process; do not stop it.
+
+    Nothing that it holds has to survive it, so it does not wait for the disk.
+    """
     installed()
-    server = Server(tmp_path_factory.mktemp("mongodb"), "--sync-on-commit").start()
+    server = Server(tmp_path_factory.mktemp("mongodb")).start()
     yield server
     server.kill()                  # its folder is deleted afterwards: no clean stop needed
 
