@@ -108,13 +108,16 @@ class ProcessTests(StoreTests):
     def nothing_is_lost_so_far(self, harness: Harness, runs: list[int], workers: ProcessGroup) -> None:
         """C1 to C3: all runs exist, acknowledged writes are stored, points are complete."""
         reports = [report for member in workers.members for report in member.reports]
-        held = {row.run: row for row in harness.store.held(harness.project)}
         finished = {run for kind, run, _ in reports if kind == "finished"}
         assert harness.ids() == runs
-        for run in runs:
-            record = harness.get(run)
+        # a server may still carry out the last write of a killed process: at most one each
+        before = {row.run for row in harness.store.held(harness.project)}
+        records = {run: harness.get(run) for run in runs}
+        after = {row.run for row in harness.store.held(harness.project)}
+        assert len(before ^ after) <= len(workers.members)
+        for run, record in records.items():
             assert record.state in (State.QUEUED, State.RUNNING, State.COMPLETED)
-            assert (run in held) == (record.state is State.RUNNING)
+            assert (record.state is State.RUNNING) in (run in before, run in after)
             assert record.state is State.COMPLETED or run not in finished
             if record.state is State.COMPLETED:
                 assert (record.result, len(record.attempts)) == (1.0, 1)
