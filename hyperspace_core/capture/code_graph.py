@@ -14,26 +14,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hyperspace_core.capture import syntax
 from hyperspace_core.capture.files import FileStamp, stamp_of
 from hyperspace_core.capture.project_modules import CORE, in_place
-from hyperspace_core.capture.syntax import (
-    Function,
-    Imported,
-    Reference,
-    chain,
-    imports_of,
-    last_name,
-    node_text,
-    normal_form,
-    references,
-    stored_names,
-)
 from hyperspace_core.config.tree import MISSING
 
 STAR = "*"
+_DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 _COMPOUND = (ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar)
 
-_MAIN = node_text(ast.parse("__name__ == '__main__'", mode="eval").body)
+_MAIN = syntax.node_text(ast.parse("__name__ == '__main__'", mode="eval").body)
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,7 @@ class BoundStatement:
 
     statement: ast.stmt
     conditions: tuple[ast.AST, ...] = ()
-    imported: Imported | None = None
+    imported: syntax.Imported | None = None
 
 
 @dataclass(frozen=True)
@@ -50,8 +40,8 @@ class Definition:
     """A name's definition: text, references, and which are base classes."""
 
     text: str
-    references: frozenset[Reference]
-    bases: frozenset[Reference]
+    references: frozenset[syntax.Reference]
+    bases: frozenset[syntax.Reference]
 
 
 @dataclass
@@ -61,7 +51,7 @@ class Bindings:
     module: str
     package: str                   # start of relative imports
     names: dict[str, list[BoundStatement]] = field(default_factory=dict)
-    stars: list[Imported] = field(default_factory=list)
+    stars: list[syntax.Imported] = field(default_factory=list)
     _codes: dict[tuple[str, bool], Definition] = field(default_factory=dict)
 
     def add(self, source: str | bytes, *, anew: bool = False) -> None:
@@ -76,7 +66,7 @@ class Bindings:
             else:
                 found.setdefault(name, []).append(piece)
         for name, pieces in found.items():
-            defines = isinstance(pieces[0].statement, Function | ast.ClassDef | ast.Import | ast.ImportFrom)
+            defines = isinstance(pieces[0].statement, _DEFINING)
             self.names[name] = pieces if anew and defines else [*self.names.get(name, ()), *pieces]
 
     def code(self, name: str, *, component: bool) -> Definition:
@@ -93,18 +83,19 @@ def _code(pieces: list[BoundStatement], *, component: bool) -> Definition:
     nodes: list[ast.AST] = []
     bases: list[ast.AST] = []
     for piece in pieces:
-        statement = normal_form(piece.statement, component=component)
-        texts += [*map(node_text, piece.conditions), node_text(statement)]
+        statement = syntax.normal_form(piece.statement, component=component)
+        texts += [*map(syntax.node_text, piece.conditions), syntax.node_text(statement)]
         nodes += [*piece.conditions, statement]
         bases += statement.bases if isinstance(statement, ast.ClassDef) else []
-    return Definition("\n".join(texts), frozenset(references(nodes)), frozenset(references(bases)))
+    found, of_bases = frozenset(syntax.references(nodes)), frozenset(syntax.references(bases))
+    return Definition("\n".join(texts), found, of_bases)
 
 
 def _pieces(body: Iterable[ast.stmt],
             conditions: tuple[ast.AST, ...]) -> Iterator[tuple[str, BoundStatement]]:
     for statement in body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
-            for name, imported in imports_of(statement).items():
+            for name, imported in syntax.imports_of(statement).items():
                 yield name, BoundStatement(statement, conditions, imported)
             continue
         header, blocks = _compound(statement)
@@ -117,11 +108,11 @@ def _pieces(body: Iterable[ast.stmt],
 def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], list[ast.stmt]]]]:
     """A statement without its blocks, and each block with its conditions."""
     if isinstance(statement, ast.If):
-        if last_name(statement.test) == "TYPE_CHECKING":
+        if syntax.last_name(statement.test) == "TYPE_CHECKING":
             return ast.Pass(), [([], statement.orelse)]
-        if node_text(statement.test) == _MAIN:
+        if syntax.node_text(statement.test) == _MAIN:
             return ast.Pass(), []
-        test = normal_form(statement.test)
+        test = syntax.normal_form(statement.test)
         return ast.Pass(), [([test], statement.body), ([ast.Not(), test], statement.orelse)]
     if not isinstance(statement, _COMPOUND):
         return statement, []
@@ -135,17 +126,17 @@ def _compound(statement: ast.stmt) -> tuple[ast.stmt, list[tuple[list[ast.AST], 
     blocks += [([ast.Constant(value="except"), *filter(None, [one.type])], one.body) for one in handlers]
     if handlers:
         return ast.Pass(), blocks
-    plain_header = normal_form(header)
+    plain_header = syntax.normal_form(header)
     return plain_header, [([plain_header, *condition], block) for condition, block in blocks]
 
 
 def _bound(statement: ast.stmt) -> set[str]:
     """The names that a statement binds or whose value it may change."""
-    if isinstance(statement, Function | ast.ClassDef):
+    if isinstance(statement, syntax.Function | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.AnnAssign) and statement.value is None:
         return set()
-    found = set(stored_names([statement]))
+    found = set(syntax.stored_names([statement]))
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
     for target in filter(None, targets):
         found |= {root for one in ast.walk(target) if (root := _root(one)) is not None}
@@ -160,7 +151,7 @@ def _root(node: ast.AST) -> str | None:
     """The name that `a.b[c]` begins with."""
     while isinstance(node, ast.Subscript | ast.Attribute | ast.Call):
         node = node.func if isinstance(node, ast.Call) else node.value
-    whole = chain(node)
+    whole = syntax.chain(node)
     return None if whole is None else whole[0]
 
 

@@ -20,19 +20,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyperspace_core.capture import worktree
 from hyperspace_core.capture.project_modules import loaded_below
-from hyperspace_core.capture.worktree import (
-    GitUnavailable,
-    Repository,
-    Uncommitted,
-    WorkTree,
-    first_line,
-    patch_of,
-    repository_of,
-    settings_of,
-    unknown_files,
-    work_tree_of,
-)
+from hyperspace_core.capture.worktree import GitUnavailable, Uncommitted, WorkTree
 from hyperspace_core.markers import hookimpl
 from hyperspace_core.records.run import Snapshot, SourceFile
 from hyperspace_core.run import Absent, Section
@@ -71,7 +61,7 @@ class GitCapture:
 
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions
-        self._repositories: dict[str, Repository | GitUnavailable] = {}
+        self._repositories: dict[str, worktree.Repository | GitUnavailable] = {}
         self._seen: dict[str, _Seen] = {}
         self._compared: dict[str, _Compared] = {}
         self._limit_s: float | None = None
@@ -92,8 +82,8 @@ class GitCapture:
         known = self._compared.get(top)
         if known is None or known.tree is not tree or known.files != files:
             try:
-                patch = patch_of(self._git, top, tree.settings, tree.status.commit)
-                answer = replace(patch, untracked=tuple(unknown_files(self._git, top, files)))
+                patch = worktree.patch_of(self._git, top, tree.settings, tree.status.commit)
+                answer = replace(patch, untracked=tuple(worktree.unknown_files(self._git, top, files)))
             except GitUnavailable as error:
                 return error
             known = self._compared[top] = _Compared(tree=tree, files=files, answer=answer)
@@ -105,14 +95,14 @@ class GitCapture:
             return _unseen(GitUnavailable("the project's code is in no folder"))
         repository = self._repositories.get(source)
         if repository is None:
-            repository = self._repositories[source] = repository_of(self._git, source)
+            repository = self._repositories[source] = worktree.repository_of(self._git, source)
         if isinstance(repository, GitUnavailable):
             return _unseen(repository)
         files = loaded_below(repository.top)
         stamp = _stamp((*repository.watched, *files))
         seen = self._seen.get(source)
         if seen is None or seen.stamp != stamp or time.monotonic() - seen.at > self._fresh_s():
-            at, tree = time.monotonic(), work_tree_of(self._git, repository.top, files)
+            at, tree = time.monotonic(), worktree.work_tree_of(self._git, repository.top, files)
             seen = self._seen[source] = _Seen(at=at, stamp=stamp, tree=tree)
         return seen
 
@@ -173,7 +163,7 @@ def _git(folder: str, *arguments: str, limit_s: float) -> bytes:
 
 
 def _reason(errors: bytes) -> str:
-    said = first_line(errors)
+    said = worktree.first_line(errors)
     if "not a git repository" in said:
         return "the project's code is in no git repository"
     return f"git: {said.removeprefix('fatal: ')}" if said else "git failed without a message"
@@ -287,7 +277,7 @@ def checked_out(repository: str, commit: str, folder: Path) -> None:
         raise GitUnavailable(f"{commit[:50]!a} is no commit")
     git = partial(_git, limit_s=LIMIT_S)
     # else the repository's own filters would run on each file
-    overrides = settings_of(git, repository).overrides()
+    overrides = worktree.settings_of(git, repository).overrides()
     packed = git(repository, *overrides, "archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")

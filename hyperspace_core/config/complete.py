@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hyperspace_core.components import Lazy
+from hyperspace_core.config import types
 from hyperspace_core.config.registry import Entry, Registry, fits, pick
 from hyperspace_core.config.signature import (
     NameOf,
@@ -40,28 +41,6 @@ from hyperspace_core.config.tree import (
     too_deep,
     unwrapped,
 )
-from hyperspace_core.config.types import (
-    AnyValue,
-    DictOf,
-    EnumOf,
-    FamilyKind,
-    Kind,
-    LazyOf,
-    ListOf,
-    Mismatch,
-    Nested,
-    Opaque,
-    OptionalOf,
-    RawDict,
-    TupleOf,
-    UnionOf,
-    Value,
-    accept,
-    describe,
-    is_plain_record,
-    item_kinds,
-    key_text,
-)
 from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError, nearest
 
 # -- Convert what Python code may write in a config --
@@ -80,7 +59,7 @@ def plain_config(value: Any, path: str = "", name_of: NameOf = class_name) -> An
     if isinstance(value, type):
         family = family_of(value)
         return value if family is None else name_of(family, value)
-    if isinstance(value, Lazy) or family_of(type(value)) is not None or is_plain_record(type(value)):
+    if isinstance(value, Lazy) or family_of(type(value)) is not None or types.is_plain_record(type(value)):
         try:
             return tree_of(value, name_of)
         except RegistrationError as error:
@@ -123,12 +102,12 @@ def bad_key(key: object) -> str:
 def missing(signature: Signature, parameter: Parameter) -> str:
     """The message for a required parameter that a config lacks."""
     needs = f"missing; {signature.name} needs it"
-    if isinstance(parameter.kind, AnyValue) and parameter.name == "run":
+    if isinstance(parameter.kind, types.AnyValue) and parameter.name == "run":
         return f"{needs}; annotate it `run: Run` if it is to receive the live run"
-    if isinstance(parameter.kind, Opaque):
+    if isinstance(parameter.kind, types.Opaque):
         return (f"{needs}, but {parameter.kind.label} cannot be written in a config; give it a default, or "
                 "take the component as Lazy")
-    return f"{needs} ({describe(parameter.kind)})"
+    return f"{needs} ({types.describe(parameter.kind)})"
 
 
 def _unknown(key: str, signature: Signature) -> str:
@@ -148,7 +127,7 @@ def complete(tree: Mapping[str, Any], signature: Signature, registry: Registry, 
     Idempotent; builds nothing, leaves `tree` alone. `path` is its place, for messages. Raises `ConfigError`
     with every problem of the tree, or `UnknownClassError` if one of them is a class that is not registered.
     """
-    completed: Tree = _Completion(registry).run(Nested(signature.target), tree, path, signature)
+    completed: Tree = _Completion(registry).run(types.Nested(signature.target), tree, path, signature)
     return completed
 
 
@@ -157,12 +136,12 @@ def complete_component(family: type, tree: Any, registry: Registry, *, path: str
 
     `family` may be a class below a family: then only its subclasses can be chosen.
     """
-    kind = FamilyKind(family_of(family) or family, family)
+    kind = types.FamilyKind(family_of(family) or family, family)
     completed: Tree = _Completion(registry).run(kind, tree, path, None)
     return completed
 
 
-def complete_value(tree: Any, kind: Kind, registry: Registry, *, path: str = "") -> Any:
+def complete_value(tree: Any, kind: types.Kind, registry: Registry, *, path: str = "") -> Any:
     """Complete a value of any kind: a list of components, a factory, a plain number."""
     return _Completion(registry).run(kind, tree, path, None)
 
@@ -185,7 +164,7 @@ class _Completion:
         self.problems: list[str] = []
         self.unknown_class = False
 
-    def run(self, kind: Kind, tree: Any, path: str, signature: Signature | None) -> Any:
+    def run(self, kind: types.Kind, tree: Any, path: str, signature: Signature | None) -> Any:
         deep = too_deep(tree)
         if deep is not None:
             raise ConfigError(f"{_at(path)}nested deeper than 64 levels at {deep}")
@@ -202,63 +181,64 @@ class _Completion:
         self.problems.append(f"{_at(path)}{text}")
         return None
 
-    def mismatch(self, path: str, kind: Kind, value: Any) -> Any:
-        return self.problem(path, f"expected {describe(kind)}, found {shown(value)}")
+    def mismatch(self, path: str, kind: types.Kind, value: Any) -> Any:
+        return self.problem(path, f"expected {types.describe(kind)}, found {shown(value)}")
 
     # -- values ----------------------------------------------------------------------------------------------
 
-    def value(self, value: Any, kind: Kind, base: Any, path: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a kind
+    def value(self, value: Any, kind: types.Kind, base: Any, path: str) -> Any:  # noqa: PLR0911, PLR0912 - one line a kind
         """Return the completed value; `base` is the default that it changes, as a tree."""
-        if type(value) is Unquoted and not isinstance(kind, Value | EnumOf | OptionalOf):
-            value = value.value if not isinstance(kind, UnionOf) or any(
+        if type(value) is Unquoted and not isinstance(kind, types.Value | types.EnumOf | types.OptionalOf):
+            value = value.value if not isinstance(kind, types.UnionOf) or any(
                 fits(one, value.value, self.registry) for one in kind.kinds) else str(value)
             if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
                 return self.problem(path, "integer too large (limit 64 bit)")
         match kind:
-            case Value() | EnumOf():
+            case types.Value() | types.EnumOf():
                 return self.plain(value, kind, path)
-            case OptionalOf(kind=inner):
+            case types.OptionalOf(kind=inner):
                 return None if unwrapped(value) is None else self.value(value, inner, base, path)
-            case FamilyKind():
+            case types.FamilyKind():
                 return self.component(value, kind, base, path)
-            case LazyOf(kind=FamilyKind() as inner):
+            case types.LazyOf(kind=types.FamilyKind() as inner):
                 return self.component(value, inner, base, path, lazy=True)
-            case Nested(target=target):
+            case types.Nested(target=target):
                 return self.section(value, signature_of(target), base, path)
-            case LazyOf(kind=Nested(target=target)):
+            case types.LazyOf(kind=types.Nested(target=target)):
                 return self.section(value, signature_of(target), base, path, lazy=True)
-            case ListOf() | TupleOf():
+            case types.ListOf() | types.TupleOf():
                 return self.items(value, kind, path)
-            case DictOf():
+            case types.DictOf():
                 return self.named_items(value, kind, base, path)
-            case UnionOf(kinds=kinds):
+            case types.UnionOf(kinds=kinds):
                 member = pick(kinds, unwrapped(value), self.registry)
                 if member is None:
                     return self.mismatch(path, kind, value)
                 return self.value(value, member, base, path)
-            case RawDict():
+            case types.RawDict():
                 return copied(value) if isinstance(value, Mapping) else self.mismatch(path, kind, value)
-            case AnyValue():
+            case types.AnyValue():
                 return copied(value)
-            case Opaque(label=label):
+            case types.Opaque(label=label):
                 return self.problem(path, f"{label} cannot be written in a config; found {shown(value)}")
 
-    def plain(self, value: Any, kind: Value | EnumOf, path: str) -> Any:
+    def plain(self, value: Any, kind: types.Value | types.EnumOf, path: str) -> Any:
         try:
-            return accept(kind, value)
-        except Mismatch as error:
+            return types.accept(kind, value)
+        except types.Mismatch as error:
             return self.problem(path, str(error))
 
-    def items(self, value: Any, kind: ListOf | TupleOf, path: str) -> Any:
+    def items(self, value: Any, kind: types.ListOf | types.TupleOf, path: str) -> Any:
         if not isinstance(value, list | tuple | set | frozenset):
             return self.mismatch(path, kind, value)
-        kinds = item_kinds(kind, len(value))
+        kinds = types.item_kinds(kind, len(value))
         if len(kinds) != len(value):
-            return self.problem(path, f"expected {describe(kind)}, {len(kinds)} items, found {len(value)}")
+            wanted = f"{types.describe(kind)}, {len(kinds)} items"
+            return self.problem(path, f"expected {wanted}, found {len(value)}")
         return [self.value(inner, k, MISSING, join(path, index))
                 for index, (inner, k) in enumerate(zip(value, kinds, strict=True))]
 
-    def named_items(self, value: Any, kind: DictOf, base: Any, path: str) -> Any:
+    def named_items(self, value: Any, kind: types.DictOf, base: Any, path: str) -> Any:
         """Complete a dict, which replaces its default; an item's class defaults by key."""
         if not isinstance(value, Mapping):
             return self.mismatch(path, kind, value)
@@ -266,9 +246,9 @@ class _Completion:
         completed: Tree = {}
         for written, inner in value.items():
             try:
-                key = key_text(kind.key, written)
-            except Mismatch as error:
-                self.problem(path, bad_key(written) if kind.key == Value(str) else f"key: {error}")
+                key = types.key_text(kind.key, written)
+            except types.Mismatch as error:
+                self.problem(path, bad_key(written) if kind.key == types.Value(str) else f"key: {error}")
                 continue
             if key in completed:
                 self.problem(path, f"the key {key} is given twice")
@@ -277,7 +257,8 @@ class _Completion:
 
     # -- sections --------------------------------------------------------------------------------------------
 
-    def component(self, value: Any, kind: FamilyKind, base: Any, path: str, *, lazy: bool = False) -> Any:
+    def component(self, value: Any, kind: types.FamilyKind, base: Any, path: str, *,
+                  lazy: bool = False) -> Any:
         if isinstance(value, str):
             entry, body, base = self.find(kind, value, path), {}, MISSING
         elif isinstance(value, Mapping):
@@ -286,14 +267,15 @@ class _Completion:
             if entry is not None and not self.is_of(base, kind, entry):
                 base = MISSING
         else:
-            return self.problem(path, f"expected {describe(kind)} (a name, or a section with className), "
-                                      f"found {shown(value)}")
+            return self.problem(path, f"expected {types.describe(kind)} (a name, or a section with "
+                                      f"className), found {shown(value)}")
         if entry is None:
             return None
         signature = signature_of(entry.target)
         return {CLASS_NAME: entry.name} | self.section(body, signature, base, path, lazy=lazy)
 
-    def class_of(self, section: Mapping[str, Any], kind: FamilyKind, base: Any, path: str) -> Entry | None:
+    def class_of(self, section: Mapping[str, Any], kind: types.FamilyKind, base: Any,
+                 path: str) -> Entry | None:
         """The class that the section, else its default, else the annotation names."""
         name = section.get(CLASS_NAME, MISSING)
         if name is MISSING and isinstance(base, dict):
@@ -311,7 +293,7 @@ class _Completion:
             return None
         return self.find(kind, name, join(path, CLASS_NAME) if CLASS_NAME in section else path)
 
-    def find(self, kind: FamilyKind, name: str, path: str) -> Entry | None:
+    def find(self, kind: types.FamilyKind, name: str, path: str) -> Entry | None:
         try:
             return self.registry.find(kind.family, name, below=kind.base)
         except UnknownClassError as error:
@@ -319,7 +301,7 @@ class _Completion:
             self.problem(path, str(error))
             return None
 
-    def is_of(self, base: Any, kind: FamilyKind, entry: Entry) -> bool:
+    def is_of(self, base: Any, kind: types.FamilyKind, entry: Entry) -> bool:
         """Whether the default is of exactly that class, under any of its names."""
         name = base.get(CLASS_NAME) if isinstance(base, dict) else None
         try:
@@ -348,8 +330,7 @@ class _Completion:
                 self.problem(join(path, name), missing(signature, parameter))
         return completed
 
-    def default(self, parameter: Parameter, signature: Signature, path: str, *,
-                used: bool) -> Any:
+    def default(self, parameter: Parameter, signature: Signature, path: str, *, used: bool) -> Any:
         """A parameter's default as a tree; an unused one may be of an unregistered class."""
         where = f"{signature.name}.{parameter.name}"
         try:
