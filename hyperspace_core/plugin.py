@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from hyperspace_core.clock import Clock
     from hyperspace_core.config import (
         complete as completion,
-    )
-    from hyperspace_core.config import (
         signature as signatures,
-    )
-    from hyperspace_core.config import (
         tree as trees,
-    )
-    from hyperspace_core.config import (
         types as kinds,
     )
     from hyperspace_core.config.annotations import family_of, range_within
@@ -49,31 +43,13 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.register import Register, RegisteredMetric
     from hyperspace_core.extension.storage import StorageRegister, open_store, redact, resolve_url
     from hyperspace_core.lookup import get_run, get_search
-    from hyperspace_core.records import (
-        codec,
-        info,
-        states,
-    )
-    from hyperspace_core.records import (
-        search as search_fields,
-    )
+    from hyperspace_core.records import codec, info, search as search_fields, states
     from hyperspace_core.records.filter import is_missing, look_up
     from hyperspace_core.records.info import Pruned, Rescored
     from hyperspace_core.records.logged import MAX_NAME, is_name, loaded, name_of
     from hyperspace_core.records.run import CHANGES, SNAPSHOT, named_snapshots
     from hyperspace_core.records.traits import DataRule, data_fingerprints, run_traits, trim_provenance
-    from hyperspace_core.results import (
-        format as text,
-    )
-    from hyperspace_core.results import (
-        overview,
-    )
-    from hyperspace_core.results import (
-        repeats as statistics,
-    )
-    from hyperspace_core.results import (
-        table as tables,
-    )
+    from hyperspace_core.results import format as text, overview, repeats as statistics, table as tables
     from hyperspace_core.results.comparable import (
         LIVE,
         Comparable,

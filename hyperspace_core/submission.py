@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Literal, get_args
 
-from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
-from hyperspace_core.capture.code_fingerprint import components_section
+from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS, components_section
 from hyperspace_core.capture.snapshot import ProjectCode, SourceChanged, project_code
 from hyperspace_core.config.complete import LIMIT, check_seed, choose_seed, plain_config, take_seed
 from hyperspace_core.config.grid import grid_size, iter_grid

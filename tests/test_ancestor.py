@@ -29,8 +29,8 @@ from hyperspace_core.worker.state import WorkerOptions
 from hyperspace_core.worker.worker import Worker
 from pytest_hyperspace.project import ProjectFolder, make_project
 from support.attention import FILES
-from support.behaving import FILES as BEHAVING
 from support.behaving import (
+    FILES as BEHAVING,
     PROJECT,
     WorkerProcess,
     alive,

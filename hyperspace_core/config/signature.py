@@ -14,13 +14,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from hyperspace_core.components import Lazy
 from hyperspace_core.config import types
 from hyperspace_core.config.annotations import family_of
-from hyperspace_core.config.parameters import (
-    Parameter,
-    Signature,
-    attribute_of,
-    read_method,
-    read_signature,
-)
+from hyperspace_core.config.parameters import Parameter, Signature, attribute_of, read_method, read_signature
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, is_json, shown
 from hyperspace_core.errors import RegistrationError, error_line
 from hyperspace_core.ranges import Choice, Float, Range

@@ -12,8 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
-from hyperspace_core.capture.code_fingerprint import components_section
+from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS, components_section
 from hyperspace_core.config.tree import digest
 from hyperspace_core.errors import ConfigError, HyperspaceError, error_line, shortened
 from hyperspace_core.execution.answers import AskWorker, no_worker

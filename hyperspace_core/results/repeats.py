@@ -10,8 +10,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten, is_number
-from hyperspace_core.records.info import KEY as RESCORED
 from hyperspace_core.records.info import (
+    KEY as RESCORED,
     NOTED,
     Rescored,
     decisive,

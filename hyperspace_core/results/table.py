@@ -13,8 +13,7 @@ from typing import Any
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, flatten
 from hyperspace_core.errors import ConfigError, UsageError, did_you_mean
 from hyperspace_core.records.filter import is_missing, look_up
-from hyperspace_core.records.info import KEY as RESCORED
-from hyperspace_core.records.info import decisive, is_pruned, rescored_of
+from hyperspace_core.records.info import KEY as RESCORED, decisive, is_pruned, rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, State
 from hyperspace_core.scenarios.parts import SPREAD

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hyperspace_core.capture import data_fingerprint as module
 from hyperspace_core.capture.data_fingerprint import fingerprint

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture import environment as packages
-from hyperspace_core.capture import warm_up
+from hyperspace_core.capture import environment as packages, warm_up
 from hyperspace_core.capture.environment import (
     HIDDEN,
     RECORDED,

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture import files as contents
-from hyperspace_core.capture import files as walk
+from hyperspace_core.capture import files as contents, files as walk
 from hyperspace_core.capture.files import looks_secret
 from hyperspace_core.capture.git import source_file
 from hyperspace_core.capture.snapshot import BadSnapshot, ProjectCode, SourceChanged, project_code, unpack

@@ -18,8 +18,7 @@ from hyperspace_core.stores.sqlite import open_store
 from hyperspace_core.submission import iter_plan
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-from support.behaving import PROJECT as BEHAVING
-from support.behaving import submit, until
+from support.behaving import PROJECT as BEHAVING, submit, until
 from support.commands import ATTACK, Answer, one_line, walks_away
 from support.growing import PROJECT
 from support.terminal import Terminal

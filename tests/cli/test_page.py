@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import click
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hyperspace_core.cli.terminal import Page
 from hyperspace_core.results.format import folds, width

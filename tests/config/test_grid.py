@@ -4,18 +4,10 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hyperspace_core.config.complete import complete
-from hyperspace_core.config.grid import (
-    each,
-    grid_size,
-    iter_grid,
-    parse_assignments,
-    parse_grid,
-    parse_value,
-)
+from hyperspace_core.config.grid import each, grid_size, iter_grid, parse_assignments, parse_grid, parse_value
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, signature_of
 from hyperspace_core.config.tree import unwrapped, without_unquoted

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hyperspace_core.config.jsonfile import parse_json, parse_object, read_json, read_object
 from hyperspace_core.errors import TaskError

@@ -4,14 +4,9 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from hyperspace_core.config.migrate import (
-    applied,
-    checked_step,
-    checked_steps,
-)
+from hyperspace_core.config.migrate import applied, checked_step, checked_steps
 from hyperspace_core.config.tree import canonical
 from hyperspace_core.errors import ConfigError
 from hyperspace_core.migrations import add, map_values, move, rename, rename_class

@@ -12,13 +12,7 @@ import pytest
 from hyperspace_core.components import Dataset, Scenario
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.complete import complete_component
-from hyperspace_core.errors import (
-    ConfigError,
-    ProjectError,
-    RegistrationError,
-    TaskError,
-    UnknownClassError,
-)
+from hyperspace_core.errors import ConfigError, ProjectError, RegistrationError, TaskError, UnknownClassError
 from hyperspace_core.extension.manager import Extensions, build_manager, find
 from hyperspace_core.extension.project import Project, installed_projects, open_project
 from hyperspace_core.markers import PLUGINS_GROUP

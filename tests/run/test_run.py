@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
 from hyperspace_core.records.logged import Progress, check_label, progress_of

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hyperspace_core.errors import ConfigError, TaskError, UsageError
 from hyperspace_core.extension.manager import build_manager

@@ -15,8 +15,7 @@ import pytest
 
 from hyperspace_core.errors import NotFound, StoreError, UsageError, ValueNotStorable
 from hyperspace_core.records.run import Artifact, NewRun, Snapshot, SourceFile
-from hyperspace_core.stores.sqlite import artifacts, open_store
-from hyperspace_core.stores.sqlite import artifacts as sources
+from hyperspace_core.stores.sqlite import artifacts, artifacts as sources, open_store
 from hyperspace_core.stores.sqlite.blobs import Blobs
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hyperspace_core.worker.output import CHUNK_CHARS, GATHER_S, OutputTape
 from pytest_hyperspace.project import FakeClock

@@ -28,8 +28,7 @@ def status(context: CommandContext, watch: bool, as_json: bool) -> None:
     if watch and as_json:
         raise click.UsageError("--watch and --json contradict each other; give one")
     if watch:
-        from hyperspace_core.cli.watch import Watched
-        from hyperspace_core.cli.watch import watch as keep_watching
+        from hyperspace_core.cli.watch import Watched, watch as keep_watching
 
         keep_watching(Watched(context, page_of))
         return

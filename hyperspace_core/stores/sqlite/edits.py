@@ -24,8 +24,7 @@ from hyperspace_core.records.info import amended, check_ended
 from hyperspace_core.records.run import Attempt, Migration, Rewrite, Rewritten, RunRecord
 from hyperspace_core.records.states import Command, State, Verb, next_state
 from hyperspace_core.storage import new_token
-from hyperspace_core.stores.sqlite import sql
-from hyperspace_core.stores.sqlite import sql as statements
+from hyperspace_core.stores.sqlite import sql, sql as statements
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, ring, row_of, standing
 from hyperspace_core.stores.sqlite.runs import record
 from hyperspace_core.stores.sqlite.sql import (

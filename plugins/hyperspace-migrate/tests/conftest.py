@@ -16,15 +16,7 @@ from hyperspace_core.stores.sqlite import open_store
 from hyperspace_migrate.testing import fill_sample_store
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-from support.commands import (  # noqa: F401 - fixtures
-    at_terminal,
-    growing,
-    project_name,
-    start,
-    store,
-    typed,
-    url,
-)
+from support.commands import at_terminal, growing, project_name, start, store, typed, url  # noqa: F401 - fixtures
 from support.openings import Open, openings
 
 # -- Back-fill and check -----------------------------------------------------------------------------------

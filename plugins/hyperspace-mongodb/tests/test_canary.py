@@ -19,8 +19,7 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from hyperspace_core.cli.main import build_cli
-from hyperspace_core.cli.main import run as run_command
+from hyperspace_core.cli.main import build_cli, run as run_command
 from hyperspace_core.errors import StoreUnavailable
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.storage import open_store, resolve_url

@@ -8,8 +8,7 @@ from random import Random
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hyperspace_core.components import Lazy
 from hyperspace_core.config.complete import complete
@@ -20,17 +19,7 @@ from hyperspace_core.ranges import Choice, Float, Int
 from hyperspace_tuning.from_signature import MAX_PARAMETERS, space_from_signature
 from hyperspace_tuning.sampling import sample
 from hyperspace_tuning.space import Fixed, Space
-from searched_classes import (
-    Classifier,
-    Fitted,
-    Forest,
-    Standard,
-    Support,
-    Voting,
-    registry_of,
-    space,
-    train,
-)
+from searched_classes import Classifier, Fitted, Forest, Standard, Support, Voting, registry_of, space, train
 from support.zoo import CATALOG, EVERYTHING
 
 

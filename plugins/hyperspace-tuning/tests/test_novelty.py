@@ -19,8 +19,12 @@ from hyperspace_core.records.run import Metric
 from hyperspace_tuning.samplers.novelty import SETTLED, TRIES, unexplored
 from hyperspace_tuning.samplers.tuners import GP, TPE
 from hyperspace_tuning.space import Assignment, Dimension, Space
-from hyperspace_tuning.testing.tuners import conditional_space, grown_space, searched
-from hyperspace_tuning.testing.tuners import valley as loss_of_a_class
+from hyperspace_tuning.testing.tuners import (
+    conditional_space,
+    grown_space,
+    searched,
+    valley as loss_of_a_class,
+)
 from hyperspace_tuning.tuner import History, Trial, TrialState, next_proposal
 
 LOSS = (Metric(name="loss", goal="minimize"),)

@@ -4,8 +4,7 @@ import math
 from collections import Counter
 from random import Random
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from hyperspace_core.ranges import Choice, Float, Int, Range
 from hyperspace_tuning.sampling import evenly_spaced, sample_value

@@ -7,13 +7,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import count as numbers
-from itertools import islice
+from itertools import count as numbers, islice
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import NotFound, UsageError
-from hyperspace_core.plugin import LIVE, Estimate, SubmitOptions, completion, info, statistics, trees
-from hyperspace_core.plugin import text as text_
+from hyperspace_core.plugin import (
+    LIVE,
+    Estimate,
+    SubmitOptions,
+    completion,
+    info,
+    statistics,
+    text as text_,
+    trees,
+)
 from hyperspace_core.records import Condition, Metric, NewRun, RunFilter, RunRecord, parse_condition
 
 if TYPE_CHECKING:

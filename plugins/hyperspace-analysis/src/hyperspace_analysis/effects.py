@@ -22,9 +22,9 @@ from hyperspace_core.plugin import (
     look_up,
     statistics,
     tables,
+    text as text_,
     trees,
 )
-from hyperspace_core.plugin import text as text_
 from hyperspace_core.records import Metric, RunRecord
 
 CONFIG = "config"

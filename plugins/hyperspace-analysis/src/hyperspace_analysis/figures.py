@@ -12,9 +12,7 @@ from typing import Any, Protocol
 
 from hyperspace_analysis.drawing import COLOURS, Figure, label, lay_out, metric_label, plotly
 from hyperspace_core.errors import NotFound, UsageError, did_you_mean
-from hyperspace_core.plugin import Column, Table, info, tables
-from hyperspace_core.plugin import text as text_
-from hyperspace_core.plugin import trees as trees_
+from hyperspace_core.plugin import Column, Table, info, tables, text as text_, trees as trees_
 from hyperspace_core.records import Point, RunRecord
 
 CURVES = 10                    # default number of curves in a plot

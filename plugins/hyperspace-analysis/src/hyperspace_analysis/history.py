@@ -9,8 +9,7 @@ from typing import Any
 from hyperspace_analysis.drawing import COLOURS, Figure, label, lay_out, metric_label, plotly
 from hyperspace_analysis.figures import of_one_task
 from hyperspace_core.errors import UsageError
-from hyperspace_core.plugin import info
-from hyperspace_core.plugin import text as text_
+from hyperspace_core.plugin import info, text as text_
 from hyperspace_core.records import Metric, RunRecord, SearchRecord, State
 
 CLEAR = 0.05                   # margin between the points and the rim, as a share of the range

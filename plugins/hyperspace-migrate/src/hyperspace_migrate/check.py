@@ -9,14 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hyperspace_core.errors import ConfigError, UnknownClassError
-from hyperspace_core.plugin import (
-    ConfigSection,
-    Project,
-    Tree,
-    applied,
-    trees,
-    written_today,
-)
+from hyperspace_core.plugin import ConfigSection, Project, Tree, applied, trees, written_today
 from hyperspace_core.ranges import Choice, Range
 from hyperspace_core.records import ORDER_OLDEST, Outcome, RunFilter, RunRecord, State
 from hyperspace_core.storage import Store, migrations_of

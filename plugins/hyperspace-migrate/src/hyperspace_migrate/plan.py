@@ -22,9 +22,9 @@ from hyperspace_core.plugin import (
     applied,
     completion,
     is_name,
+    trees as trees_,
     user_at_host,
 )
-from hyperspace_core.plugin import trees as trees_
 from hyperspace_core.records import ORDER_OLDEST, Migration, Rewrite, RunFilter, RunRecord, State, Task
 from hyperspace_core.storage import Migrations, Store, migrations_of
 

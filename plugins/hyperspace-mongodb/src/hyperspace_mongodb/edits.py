@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hyperspace_core.errors import NotFound, Refused
-from hyperspace_core.plugin import Tree, codec, states
-from hyperspace_core.plugin import info as info_
+from hyperspace_core.plugin import Tree, codec, info as info_, states
 from hyperspace_core.records import Command, Migration, Rewrite, Rewritten, RunRecord, State, Verb
 from hyperspace_mongodb.base import TRIES, Standing, Verbs, foreign_refused
 from hyperspace_mongodb.batches import SUBMITTING

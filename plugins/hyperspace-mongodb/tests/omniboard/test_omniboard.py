@@ -24,8 +24,7 @@ from hyperspace_mongodb.store import open_store
 from hyperspace_mongodb.testing.fixtures import with_database
 from pytest_hyperspace.project import ProjectFolder
 from pytest_hyperspace.stores.harness import Harness
-from support.behaving import began, until, worker_processes
-from support.behaving import submit as submit_behaving
+from support.behaving import began, submit as submit_behaving, until, worker_processes
 
 pytestmark = [pytest.mark.skipif(missing() is not None, reason=str(missing())), pytest.mark.timeout(300)]
 

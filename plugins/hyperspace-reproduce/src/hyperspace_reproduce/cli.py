@@ -62,8 +62,7 @@ def reproduce(*, context: CommandContext, run: int, tolerance: float, ignore: tu
     hyperspace reproduce 42 --code current --tolerance 1e-9
     """
     from hyperspace_core.plugin import get_run
-    from hyperspace_reproduce.reproduce import ReproduceOptions, as_executed
-    from hyperspace_reproduce.reproduce import reproduce as reproduced
+    from hyperspace_reproduce.reproduce import ReproduceOptions, as_executed, reproduce as reproduced
 
     wish = ReproduceOptions(code=code, environment=environment, tolerance=tolerance, ignore=ignore)
     site = _site(context)
@@ -157,8 +156,7 @@ def parity(*, context: CommandContext, old: str, new: str, last: int, task: str 
     hyperspace parity Forest FastForest --last 20
     """
     from hyperspace_core.cli.plugin import counted
-    from hyperspace_reproduce.parity import parity as compared
-    from hyperspace_reproduce.parity import planned
+    from hyperspace_reproduce.parity import parity as compared, planned
     from hyperspace_reproduce.replay import check_tolerance
 
     check_tolerance(tolerance)

@@ -13,8 +13,7 @@ from types import CodeType
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import HyperspaceError, Refused, UsageError
-from hyperspace_core.plugin import WorkerOptions
-from hyperspace_core.plugin import trees as trees_
+from hyperspace_core.plugin import WorkerOptions, trees as trees_
 from hyperspace_core.records import ORDER_NEWEST, RunFilter, RunRecord, State
 from hyperspace_reproduce.notebook import (
     Piece,

@@ -17,15 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import Refused, UsageError
-from hyperspace_core.plugin import (
-    Worker,
-    WorkerOptions,
-    events,
-    info,
-    missing_component,
-    open_store,
-    trees,
-)
+from hyperspace_core.plugin import Worker, WorkerOptions, events, info, missing_component, open_store, trees
 from hyperspace_core.records import NewRun, NewSearch, Point, RunRecord, State
 from hyperspace_core.storage import Searches, new_token
 

@@ -16,9 +16,9 @@ from hyperspace_core.plugin import (
     events,
     get_run,
     other_code,
+    text as text_,
     trees,
 )
-from hyperspace_core.plugin import text as text_
 from hyperspace_core.records import RunRecord, State
 from hyperspace_core.storage import rewritten_of
 from hyperspace_reproduce.environment import code_of, rebuilt, section_of

@@ -18,9 +18,17 @@ from dataclasses import replace
 from typing import Any, cast
 
 from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError
-from hyperspace_core.plugin import Entry as Registered
-from hyperspace_core.plugin import Parameter, Registry, Signature, completion, pick, signatures, trees
-from hyperspace_core.plugin import kinds as types
+from hyperspace_core.plugin import (
+    Entry as Registered,
+    Parameter,
+    Registry,
+    Signature,
+    completion,
+    kinds as types,
+    pick,
+    signatures,
+    trees,
+)
 from hyperspace_tuning.space import Dimension, Entry, LeftOut, Space
 from hyperspace_tuning.space_parts import (
     SPACE,

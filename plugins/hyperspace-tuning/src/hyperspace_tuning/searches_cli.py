@@ -218,8 +218,7 @@ def _about(context: CommandContext, record: SearchRecord) -> SearchFacts | None:
 
 
 def _echo_search(context: CommandContext, record: SearchRecord) -> None:
-    from hyperspace_core.plugin import overview
-    from hyperspace_core.plugin import text as text_
+    from hyperspace_core.plugin import overview, text as text_
     from hyperspace_tuning.study import view_of
 
     view = view_of(context.store, record)

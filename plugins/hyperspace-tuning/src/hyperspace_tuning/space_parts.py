@@ -8,9 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperspace_core.errors import ConfigError, UnknownClassError, did_you_mean
-from hyperspace_core.plugin import Entry as Registered
-from hyperspace_core.plugin import Registry, Tree, completion, range_within, signatures, trees
-from hyperspace_core.plugin import kinds as kinds_
+from hyperspace_core.plugin import (
+    Entry as Registered,
+    Registry,
+    Tree,
+    completion,
+    kinds as kinds_,
+    range_within,
+    signatures,
+    trees,
+)
 from hyperspace_core.ranges import Choice, Float, Int, Range
 from hyperspace_tuning.space import (
     SWITCH,

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyperspace_core.errors import ConfigError, RegistrationError, nearest
-from hyperspace_core.plugin import kinds as kinds_
-from hyperspace_core.plugin import signatures, trees
+from hyperspace_core.plugin import kinds as kinds_, signatures, trees
 from hyperspace_core.ranges import Choice, Float, Int, Range
 from hyperspace_tuning.space import nearest_value
 

@@ -12,8 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.errors import NotFound, Refused, UsageError
-from hyperspace_core.plugin import LiveView, SubmitOptions, Tree, get_search, info, overview, search_fields
-from hyperspace_core.plugin import text as text_
+from hyperspace_core.plugin import (
+    LiveView,
+    SubmitOptions,
+    Tree,
+    get_search,
+    info,
+    overview,
+    search_fields,
+    text as text_,
+)
 from hyperspace_core.records import (
     ORDER_OLDEST,
     Budget,

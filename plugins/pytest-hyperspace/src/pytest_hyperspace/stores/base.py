@@ -10,8 +10,7 @@ from inspect import signature
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 
 from hyperspace_core.storage import Capability, Maintenance, Migrations, Searches, Sources, Store
 from pytest_hyperspace.stores.harness import Harness, ProcessGroup

@@ -8,25 +8,10 @@ from dataclasses import replace
 import pytest
 
 from hyperspace_core.plugin import states as states_
-from hyperspace_core.records import (
-    Command,
-    Finish,
-    Held,
-    Lease,
-    Outcome,
-    State,
-)
+from hyperspace_core.records import Command, Finish, Held, Lease, Outcome, State
 from hyperspace_core.storage import Store
 from pytest_hyperspace.stores.base import StoreTests, same
-from pytest_hyperspace.stores.harness import (
-    CANCELLED,
-    COMMANDS,
-    COMPLETED,
-    FAILED,
-    PROJECT,
-    Harness,
-    owner,
-)
+from pytest_hyperspace.stores.harness import CANCELLED, COMMANDS, COMPLETED, FAILED, PROJECT, Harness, owner
 
 
 class ReapTests(StoreTests):

@@ -25,15 +25,7 @@ from hyperspace_core.records import (
 )
 from hyperspace_core.storage import Maintenance, Migrations, Searches, Sources, Store, new_token
 from pytest_hyperspace.stores.base import CAPABILITIES, StoreTests, for_stores_with
-from pytest_hyperspace.stores.harness import (
-    CANCELLED,
-    COMPLETED,
-    FAILED,
-    PROJECT,
-    Harness,
-    new_run,
-    owner,
-)
+from pytest_hyperspace.stores.harness import CANCELLED, COMPLETED, FAILED, PROJECT, Harness, new_run, owner
 from pytest_hyperspace.stores.lease_tests import worker
 
 Again = Callable[[], Any]
