@@ -37,13 +37,13 @@ def store(path: Path) -> Iterator[Any]:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The ids of all records that are built from rows, in order."""
     ids: list[int] = []
-    record_of = runs.record_of
+    record_of = runs.sql.record_of
 
     def counting(row: Any, *rest: Any) -> Any:
         ids.append(row[0])
         return record_of(row, *rest)
 
-    monkeypatch.setattr(runs, "record_of", counting)
+    monkeypatch.setattr(runs.sql, "record_of", counting)
     monkeypatch.setattr(runs, "PAGE", 10)
     return ids
 

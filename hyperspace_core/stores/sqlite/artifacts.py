@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,21 +52,6 @@ class SourceVerbs(Verbs):
         return self._blobs.open(digest)
 
 
-def fresh_since() -> str:
-    """The time since which new snapshots are kept, although no run names them yet."""
-    return moment_text(datetime.now(UTC) - UNNAMED_FOR)
-
-
-def named_by_snapshots(connection: sqlite3.Connection, digests: str, since: str) -> set[str]:
-    """The contents in a JSON list of digests that a kept snapshot names."""
-    return {digest for digest, in connection.execute(sql.SOURCES_NAMED, (digests, since)).fetchall()}
-
-
-def forget_snapshots(connection: sqlite3.Connection, since: str) -> None:
-    """Delete the snapshots that no run names."""
-    connection.execute(sql.FORGET_SNAPSHOTS, (since,))
-
-
 def _checked(file: SourceFile, content: bytes) -> bytes:
     if hashlib.sha256(content).hexdigest() != file.digest:
         raise UsageError(f"snapshot: {file.path} has changed since it was read; take the snapshot again")
@@ -111,33 +95,25 @@ class ArtifactVerbs(Verbs):
         return self._blobs.open(artifact.digest)
 
     def collect_garbage(self, *, dry_run: bool = True) -> GarbageReport:
-        since = fresh_since()
+        since = moment_text(datetime.now(UTC) - UNNAMED_FOR)
         contents = list(self._blobs.all())
-        slices = [contents[start:start + SLICE] for start in range(0, len(contents), SLICE)]
-        take = self._unnamed if dry_run else self._removed
-        removed = [size for each in slices for size in take(each, since)]
+        removed: list[int] = []                # sizes
+        for start in range(0, len(contents), SLICE):
+            removed += self._collected(contents[start:start + SLICE], since, dry_run=dry_run)
         left_over = self._blobs.left_over()
         if dry_run:
             removed += [size for _, size in left_over]
         else:
             with self._database.writing() as connection:
-                forget_snapshots(connection, since)
-                removed += [self._blobs.remove_left_over(path) for path, _ in left_over]
+                connection.execute(sql.FORGET_SNAPSHOTS, (since,))
+                removed += [self._blobs.unlink(path) for path, _ in left_over]
         return GarbageReport(blobs=len(removed), bytes=sum(removed), dry_run=dry_run)
 
-    def _unnamed(self, contents: Sequence[tuple[str, int]], since: str) -> list[int]:
-        with self._database.using() as connection:
-            named = _named(connection, contents, since)
-        return [size for digest, size in contents if digest not in named]
-
-    def _removed(self, contents: Sequence[tuple[str, int]], since: str) -> list[int]:
-        with self._database.writing() as connection:
-            named = _named(connection, contents, since)
-            return [self._blobs.remove(digest) for digest, _ in contents if digest not in named]
-
-
-def _named(connection: sqlite3.Connection, contents: Sequence[tuple[str, int]], since: str) -> set[str]:
-    """The digests of the contents that an artifact or a snapshot names."""
-    asked = to_text([digest for digest, _ in contents])
-    found = {digest for digest, in connection.execute(sql.NAMED, (asked,)).fetchall()}
-    return found | named_by_snapshots(connection, asked, since)
+    def _collected(self, contents: Sequence[tuple[str, int]], since: str, *, dry_run: bool) -> list[int]:
+        """Remove or count contents that no artifact and no kept snapshot names; their sizes."""
+        asked = to_text([digest for digest, _ in contents])
+        with self._database.using() if dry_run else self._database.writing() as connection:
+            named = set(connection.execute(sql.NAMED, (asked,)).fetchall())
+            named |= set(connection.execute(sql.SOURCES_NAMED, (asked, since)).fetchall())
+            unnamed = [(digest, size) for digest, size in contents if (digest,) not in named]
+            return [size if dry_run else self._blobs.remove(digest) for digest, size in unnamed]

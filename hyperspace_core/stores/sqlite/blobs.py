@@ -68,7 +68,7 @@ class Blobs:
 
     def remove(self, digest: str) -> int:
         """Delete a content; return the bytes freed, 0 where another process was faster."""
-        return self._unlinked(self._place(digest))
+        return self.unlink(self._place(digest))
 
     def all(self) -> Iterator[tuple[str, int]]:
         """Digest and size of every stored content."""
@@ -85,8 +85,14 @@ class Blobs:
             found = [(path, _stat(path)) for path in self.root.glob(f"{_INCOMING}*")]
         return [(path, stat.st_size) for path, stat in found if stat is not None and stat.st_mtime < before]
 
-    def remove_left_over(self, path: Path) -> int:
-        return self._unlinked(path)
+    def unlink(self, path: Path) -> int:
+        with _complaining(self.root):
+            try:
+                size = path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                return 0
+            return size
 
     def _place(self, digest: str) -> Path:
         return self.root / digest[:2] / digest
@@ -106,15 +112,6 @@ class Blobs:
         for folder in (place.parent, self.root, self.root.parent):
             _sync_folder(folder)
         return digest, size
-
-    def _unlinked(self, path: Path) -> int:
-        with _complaining(self.root):
-            try:
-                size = path.stat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                return 0
-            return size
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -18,7 +18,7 @@ from hyperspace_core.errors import HyperspaceError, StoreError, StoreUnavailable
 
 PATIENCE_S = 30.0              # limit of waiting for another process's write
 
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)       # another process or thread is writing
 NO_DATABASE = "not an SQLite database, or an encrypted one; name another file, or move this one away"
 READ_ONLY = ("cannot be written; you need the right to write to the file and to its folder, on a disk that "
              "is not mounted read-only")
@@ -38,11 +38,6 @@ def code_of(error: sqlite3.Error) -> int | None:
     """SQLite's primary result code; None for an error of the Python module."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
-
-
-def is_busy(error: sqlite3.Error) -> bool:
-    """Whether the error means that another process or thread is writing."""
-    return code_of(error) in _BUSY
 
 
 def explained(error: Exception, path: Path) -> HyperspaceError:
@@ -112,7 +107,8 @@ def insist(connection: sqlite3.Connection, statement: str, closed: threading.Eve
                 connection.execute(statement).fetchall()
                 return
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or time.monotonic() > until or (closed is not None and closed.is_set()):
+                given_up = time.monotonic() > until or (closed is not None and closed.is_set())
+                if code_of(error) not in _BUSY or given_up:
                     raise
             time.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(LONGEST_WAIT_S, wait * 2)

@@ -9,33 +9,14 @@ from typing import Any
 
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import NotFound, Refused
-from hyperspace_core.records.codec import (
-    from_text,
-    late_text,
-    moment_text,
-    owner_text,
-    plain_text,
-    progress_text,
-    storable,
-    to_text,
-    tree_text,
-)
+from hyperspace_core.records import codec
 from hyperspace_core.records.info import amended, check_ended
 from hyperspace_core.records.run import Attempt, Migration, Rewrite, Rewritten, RunRecord
 from hyperspace_core.records.states import Command, State, Verb, next_state
 from hyperspace_core.storage import new_token
-from hyperspace_core.stores.sqlite import sql, sql as statements
+from hyperspace_core.stores.sqlite import sql
 from hyperspace_core.stores.sqlite.base import Standing, Verbs, ring, row_of, standing
 from hyperspace_core.stores.sqlite.runs import record
-from hyperspace_core.stores.sqlite.sql import (
-    ADD_CODE,
-    NOT_KNOWN,
-    Row,
-    checked_tags,
-    now,
-    numbers_text,
-    special_of,
-)
 
 
 class EditVerbs(Verbs):
@@ -66,26 +47,26 @@ class EditVerbs(Verbs):
 
     def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
                  note: str | None = None, priority: int | None = None) -> RunRecord:
-        note = plain_text(note, "note")
+        note = codec.plain_text(note, "note")
         with self._database.writing() as connection:
             tags = dict.fromkeys([*record(connection, run).tags, *add_tags])
             kept = [tag for tag in tags if tag not in remove_tags]
-            connection.execute(sql.ANNOTATE, (checked_tags(kept), priority, run))
+            connection.execute(sql.ANNOTATE, (sql.checked_tags(kept), priority, run))
             if note is not None:
                 connection.execute(sql.NOTE, (note, run))
             return record(connection, run)
 
     def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
-        plain_text(name, "metric")
+        codec.plain_text(name, "metric")
         with self._database.writing() as connection:
             before = record(connection, run)
             check_ended(before)
-            info = tree_text(amended(before.info, name, entry), "info")
+            info = codec.tree_text(amended(before.info, name, entry), "info")
             connection.execute(sql.AMEND, (info, run))
             return record(connection, run)
 
     def delete(self, runs: Collection[int], *, dry_run: bool = False) -> list[int]:
-        wanted = numbers_text(runs)
+        wanted = sql.numbers_text(runs)
         with self._database.using() if dry_run else self._database.writing() as connection:
             found = connection.execute(sql.STATES, (wanted,)).fetchall()
             running = [str(run) for run, state in found if state == State.RUNNING]
@@ -108,7 +89,7 @@ class EditVerbs(Verbs):
 
 def _moved(connection: sqlite3.Connection, run: int, before: Standing, verb: Verb) -> State:
     state = next_state(run, before.state, verb)
-    connection.execute(sql.MOVE, (state, now() if state.terminal else None, run))
+    connection.execute(sql.MOVE, (state, sql.now() if state.terminal else None, run))
     if state is State.QUEUED:
         ring(connection, before.project)
     return state
@@ -132,7 +113,7 @@ class RestoringVerbs(Verbs):
         return ids
 
 
-def _restored(connection: sqlite3.Connection, row: dict[str, Any], attempts: list[Row]) -> int:
+def _restored(connection: sqlite3.Connection, row: dict[str, Any], attempts: list[sql.Row]) -> int:
     """Store a record unless its uid is known; return its id here."""
     known = connection.execute(sql.RESTORABLE, (row["uid"],)).fetchone()
     if known is not None:
@@ -148,7 +129,7 @@ def _restored(connection: sqlite3.Connection, row: dict[str, Any], attempts: lis
     connection.execute(sql.RESTORE_RUN, row)
     connection.execute(sql.RESTORE_BODY, row)
     if row["code"] is not None:
-        connection.execute(ADD_CODE, row)
+        connection.execute(sql.ADD_CODE, row)
     connection.executemany(sql.RESTORE_ATTEMPT, [(run, *each) for each in attempts])
     return int(run)
 
@@ -158,34 +139,26 @@ def _row_of(record: RunRecord) -> dict[str, Any]:
     if record.state is State.RUNNING:
         raise Refused(f"run {record.id} ({record.uid}) is RUNNING: it can be restored when it has ended; "
                       "nothing was restored")
-    return {
-        **{name: plain_text(getattr(record, name), name) for name in (
-            "uid", "project", "task", "reason", "submitted_by", "search", "note")},
-        **{name: tree_text(getattr(record, name), name) for name in (
-            "submitted", "scenario", "config", "metrics", "info")},
-        "code": tree_text(record.code or None, "code"),
-        **{name: getattr(record, name) for name in (
-            "priority", "losses", "max_losses", "failures", "max_failures", "seed", "parent")},
+    return sql.row_of_run(record) | {
         "state": record.state, "attempt": record.attempts[-1].number if record.attempts else 0,
-        "metric": plain_text(record.metric.name, "metric.name"), "goal": record.metric.goal,
-        "result": record.result, "special": special_of(record.result), "validated": int(record.validated),
-        "tags": checked_tags(record.tags), "progress": progress_text(record.progress),
-        "submitted_at": _moment(record.submitted_at) or NOT_KNOWN, "finished_at": _moment(record.finished_at),
+        "reason": codec.plain_text(record.reason, "reason"),
+        "result": record.result, "special": sql.special_of(record.result),
+        "metrics": codec.tree_text(record.metrics, "metrics"), "info": codec.tree_text(record.info, "info"),
+        "losses": record.losses, "failures": record.failures,
+        "progress": codec.progress_text(record.progress),
+        "submitted_at": sql.moment(record.submitted_at) or sql.NOT_KNOWN,
+        "finished_at": sql.moment(record.finished_at),
     }
 
 
-def _attempt_row(attempt: Attempt) -> Row:
+def _attempt_row(attempt: Attempt) -> sql.Row:
     """The parameters of `RESTORE_ATTEMPT` after the run's id."""
-    worker = NOT_KNOWN if attempt.worker is None else owner_text(attempt.worker)
-    return (attempt.number, attempt.outcome, plain_text(attempt.reason, "attempt.reason"), worker,
-            _moment(attempt.started_at) or NOT_KNOWN, _moment(attempt.ended_at),
-            plain_text(attempt.traceback, "attempt.traceback"),
-            tree_text(attempt.provenance, "attempt.provenance"),
-            None if attempt.late is None else late_text(attempt.late), new_token())
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment_text(moment)
+    worker = sql.NOT_KNOWN if attempt.worker is None else codec.owner_text(attempt.worker)
+    return (attempt.number, attempt.outcome, codec.plain_text(attempt.reason, "attempt.reason"), worker,
+            sql.moment(attempt.started_at) or sql.NOT_KNOWN, sql.moment(attempt.ended_at),
+            codec.plain_text(attempt.traceback, "attempt.traceback"),
+            codec.tree_text(attempt.provenance, "attempt.provenance"),
+            None if attempt.late is None else codec.late_text(attempt.late), new_token())
 
 
 # -- Migrations of stored configs, applied run by run; an undo restores every byte --
@@ -198,15 +171,18 @@ class RewritingVerbs(Verbs):
             return [_migration_of(row) for row in connection.execute(sql.MIGRATIONS, (project,)).fetchall()]
 
     def migrate(self, migration: Migration, rewrites: Sequence[Rewrite]) -> list[int]:
-        name, project = plain_text(migration.name, "migration"), plain_text(migration.project, "project")
-        steps = to_text(storable(list(migration.steps), "steps"))
-        texts = [_Texts(rewrite) for rewrite in rewrites]
+        name = codec.plain_text(migration.name, "migration")
+        project = codec.plain_text(migration.project, "project")
+        steps = codec.to_text(codec.storable(list(migration.steps), "steps"))
+        texts = [(rewrite.run, _texts(rewrite.old_scenario, rewrite.old_config),
+                  _texts(rewrite.scenario, rewrite.config)) for rewrite in rewrites]
         with self._database.writing() as connection:
             _check_steps(connection, migration, steps)
             connection.execute(sql.KEEP_MIGRATION, {
-                "project": project, "name": name, "steps": steps, "now": now(),
-                "author": plain_text(migration.author, "author")})
-            return [text.run for text in texts if _rewritten(connection, migration, text)]
+                "project": project, "name": name, "steps": steps, "now": sql.now(),
+                "author": codec.plain_text(migration.author, "author")})
+            return [run for run, before, after in texts
+                    if _rewritten(connection, migration, run, before, after)]
 
     def unmigrate(self, project: str, name: str) -> list[int]:
         with self._database.writing() as connection:
@@ -222,25 +198,23 @@ class RewritingVerbs(Verbs):
             for run, scenario, config in undone:
                 connection.execute(sql.REWRITE, (scenario, config, run))
             connection.execute(sql.FORGET_REWRITES, (project, name))
-            connection.execute(sql.UNDO_MIGRATION, (now(), project, name))
+            connection.execute(sql.UNDO_MIGRATION, (sql.now(), project, name))
         return [run for run, *_ in undone]
 
     def rewritten(self, run: int) -> list[Rewritten]:
         with self._database.reading() as connection:
-            row_of(connection, statements.CURRENT_ATTEMPT, run)
+            row_of(connection, sql.CURRENT_ATTEMPT, run)
             rows = connection.execute(sql.REWRITES, (run,)).fetchall()
-        return [Rewritten(migration=name, scenario=None if scenario is None else from_text(scenario),
-                          config=None if config is None else from_text(config))
+        return [Rewritten(migration=name, scenario=None if scenario is None else codec.from_text(scenario),
+                          config=None if config is None else codec.from_text(config))
                 for name, scenario, config in rows]
 
 
-class _Texts:
-    """The texts of a rewrite, to compare and to store. Raises `ValueNotStorable`."""
+_Texts = tuple[str | None, str | None]     # of scenario and config, to compare and to store
 
-    def __init__(self, rewrite: Rewrite) -> None:
-        self.run = rewrite.run
-        self.before = tree_text(rewrite.old_scenario, "scenario"), tree_text(rewrite.old_config, "config")
-        self.after = tree_text(rewrite.scenario, "scenario"), tree_text(rewrite.config, "config")
+
+def _texts(scenario: Tree | None, config: Tree | None) -> _Texts:
+    return codec.tree_text(scenario, "scenario"), codec.tree_text(config, "config")
 
 
 def _check_steps(connection: sqlite3.Connection, migration: Migration, steps: str) -> None:
@@ -250,18 +224,19 @@ def _check_steps(connection: sqlite3.Connection, migration: Migration, steps: st
                       "use another name, or undo that migration first")
 
 
-def _rewritten(connection: sqlite3.Connection, migration: Migration, text: _Texts) -> bool:
+def _rewritten(connection: sqlite3.Connection, migration: Migration, run: int, before: _Texts,
+               after: _Texts) -> bool:
     """Rewrite a run if it is unchanged since it was read; return whether it was."""
-    row = connection.execute(sql.REWRITABLE, (text.run, migration.project, migration.name)).fetchone()
-    if row is None or not State(row[0]).terminal or tuple(row[1:]) != text.before:
+    row = connection.execute(sql.REWRITABLE, (run, migration.project, migration.name)).fetchone()
+    if row is None or not State(row[0]).terminal or tuple(row[1:]) != before:
         return False
-    connection.execute(sql.KEEP_REWRITE, {"run": text.run, "migration": migration.name})
-    connection.execute(sql.REWRITE, (*text.after, text.run))
+    connection.execute(sql.KEEP_REWRITE, {"run": run, "migration": migration.name})
+    connection.execute(sql.REWRITE, (*after, run))
     return True
 
 
-def _migration_of(row: Row) -> Migration:
+def _migration_of(row: sql.Row) -> Migration:
     name, project, steps, author, at, undone_at, runs = row
-    return Migration(name=name, project=project, steps=tuple(from_text(steps)), author=author, runs=runs,
-                     at=datetime.fromisoformat(at),
-                     undone_at=None if undone_at is None else datetime.fromisoformat(undone_at))
+    return Migration(name=name, project=project, steps=tuple(codec.from_text(steps)), author=author,
+                     runs=runs, at=datetime.fromisoformat(at),
+                     undone_at=codec.moment_of(undone_at))

@@ -76,26 +76,18 @@ def _unescaped(field: str) -> str:
 
 
 def _mount_table() -> str:
-    try:
+    """The table of mounts; on systems without /proc, one of the same format."""
+    with suppress(OSError):
         return _TABLE.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return _portable_table()
-
-
-def _portable_table() -> str:
-    """The mount table of systems without /proc, in the same format."""
     import psutil
 
-    try:
-        mounts = psutil.disk_partitions(all=True)
-    except (OSError, psutil.Error):
-        return ""
-    return "\n".join(f"{_escaped(one.device) or '-'} {_escaped(one.mountpoint)} {one.fstype or '-'}"
-                     for one in mounts)
+    def escaped(text: str) -> str:
+        return re.sub(r"[\s\\]", lambda match: f"\\{ord(match[0]):03o}", text)
 
-
-def _escaped(text: str) -> str:
-    return re.sub(r"[\s\\]", lambda match: f"\\{ord(match[0]):03o}", text)
+    with suppress(OSError, psutil.Error):
+        return "\n".join(f"{escaped(one.device) or '-'} {escaped(one.mountpoint)} {one.fstype or '-'}"
+                         for one in psutil.disk_partitions(all=True))
+    return ""
 
 
 NEEDED = (3, 37)               # STRICT tables
@@ -154,7 +146,9 @@ def _make(path: Path) -> None:
             folder.mkdir(mode=0o700, exist_ok=True)
         with _making:
             if not path.exists():
-                _make_file(path)
+                # an existing file is not opened, as closing it drops locks
+                with suppress(FileExistsError):        # another process was faster
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             elif 0 < path.stat().st_size < SMALLEST:
                 raise StoreError(f"{path}: {NO_DATABASE}")
     except OSError as error:
@@ -162,16 +156,9 @@ def _make(path: Path) -> None:
                          "folder that you may write to") from error
 
 
-def _make_file(path: Path) -> None:
-    """Create the file; an existing one is not opened, as closing it drops locks."""
-    with suppress(FileExistsError):        # another process was faster
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
 def _options(path: Path) -> str:
     """The options to connect with: for writing where possible, else for reading."""
-    beside = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
-    there = all(one.exists() for one in beside)
+    there = all(path.with_name(path.name + ending).exists() for ending in ("-wal", "-shm"))
     if os.access(path, os.W_OK) and (there or os.access(path.parent, os.W_OK)):
         return "mode=rw"
     if there or os.access(path.parent, os.W_OK):

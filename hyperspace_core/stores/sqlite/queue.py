@@ -9,69 +9,18 @@ from time import monotonic
 from typing import Any
 
 from hyperspace_core.errors import UsageError
-from hyperspace_core.records.codec import (
-    from_text,
-    late_text,
-    moment_text,
-    owner_of,
-    owner_text,
-    plain_text,
-    progress_text,
-    to_text,
-    tree_text,
-    worker_of,
-    worker_text,
-)
+from hyperspace_core.records import codec, states
 from hyperspace_core.records.logged import Progress
-from hyperspace_core.records.run import (
-    BeatAnswer,
-    Claim,
-    Finish,
-    Held,
-    Late,
-    Lease,
-    NewRun,
-    Owner,
-    Update,
-    WorkerInfo,
-)
-from hyperspace_core.records.states import (
-    Command,
-    Outcome,
-    State,
-    after_finish,
-    after_reap,
-    after_release,
-    reason_of_reap,
-)
+from hyperspace_core.records.run import BeatAnswer, Claim, Finish, Held, Late, Lease, NewRun, Owner, Update
+from hyperspace_core.records.states import Command, Outcome, State
 from hyperspace_core.storage import QueueSettings
-from hyperspace_core.stores.sqlite import sql
-from hyperspace_core.stores.sqlite.base import (
-    Standing,
-    Verbs,
-    current_attempt,
-    ring,
-    settings_row,
-    standing,
-    standing_of,
-)
+from hyperspace_core.stores.sqlite import base, sql
 from hyperspace_core.stores.sqlite.runs import record
-from hyperspace_core.stores.sqlite.sql import (
-    ADD_CODE,
-    Row,
-    attempt_of_row,
-    checked_tags,
-    now,
-    numbers_text,
-    record_of,
-    special_of,
-    texts_text,
-)
 
 LOOK_S = 0.02                  # interval at which a waiting thread checks for writes
 
 
-class QueueVerbs(Verbs):
+class QueueVerbs(base.Verbs):
     """Transitions T1 and T2, and the queue's settings."""
 
     # -- settings --------------------------------------------------------------------------------------------
@@ -93,7 +42,7 @@ class QueueVerbs(Verbs):
                 heartbeat_s=settings.heartbeat_s if heartbeat_s is None else heartbeat_s,
                 ttl_s=settings.ttl_s if ttl_s is None else ttl_s)
             changed.check(project)
-            connection.execute(sql.CHANGE_SETTINGS, (*settings_row(changed), project))
+            connection.execute(sql.CHANGE_SETTINGS, (*base.settings_row(changed), project))
         return changed
 
     # -- T1 --------------------------------------------------------------------------------------------------
@@ -103,12 +52,12 @@ class QueueVerbs(Verbs):
         if tokens and (owner is None or len(tokens) != len(runs)):
             raise UsageError(f"submit: {len(tokens)} tokens for {len(runs)} runs; give the owner, and one "
                              "token a run")
-        moment = now()
+        moment = sql.now()
         rows = [_row_of(run, tokens[place] if tokens else None, moment) for place, run in enumerate(runs)]
         with self._database.writing() as connection:
             new = _added(connection, rows)
             if owner is not None and tokens:
-                worker = owner_text(owner)
+                worker = codec.owner_text(owner)
                 connection.executemany(sql.ADD_ATTEMPT, [
                     (row["id"], 1, row["token"], worker, moment) for row in new])
         return [row["id"] for row in rows]
@@ -117,10 +66,10 @@ class QueueVerbs(Verbs):
 
     def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
               exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
-        wanted = {"project": project, "now": now(), "token": token,
-                  "tasks": None if tasks is None else texts_text(tasks),
-                  "exclude": numbers_text(exclude) if exclude else None,
-                  "only": None if only is None else numbers_text(only)}
+        wanted = {"project": project, "now": sql.now(), "token": token,
+                  "tasks": None if tasks is None else sql.texts_text(tasks),
+                  "exclude": sql.numbers_text(exclude) if exclude else None,
+                  "only": None if only is None else sql.numbers_text(only)}
         if not self._found_last(project):
             with self._database.using() as connection:
                 repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
@@ -129,9 +78,9 @@ class QueueVerbs(Verbs):
             if candidate is None:          # avoids a needless lock
                 self._has_looked(project, changes or 0)
                 return None
-        worker = owner_text(owner)
+        worker = codec.owner_text(owner)
         with self._database.writing() as connection:
-            taken: list[Row] = connection.execute(sql.CLAIM, wanted).fetchall()
+            taken: list[sql.Row] = connection.execute(sql.CLAIM, wanted).fetchall()
             for attempt, run, *_ in taken:
                 connection.execute(sql.ADD_ATTEMPT, (run, attempt, token, worker, wanted["now"]))
         self._note_found(project, bool(taken))
@@ -143,7 +92,7 @@ class QueueVerbs(Verbs):
             body = connection.execute(sql.BODY_OF, (row[0],)).fetchone()
             attempts = connection.execute(sql.ATTEMPTS, (row[0],)).fetchall()
         return Claim(lease=Lease(run=row[0], attempt=attempt, token=token),
-                     record=record_of((*row, *body), tuple(map(attempt_of_row, attempts))))
+                     record=sql.record_of((*row, *body), tuple(map(sql.attempt_of_row, attempts))))
 
     def wait_for_change(self, project: str, timeout_s: float) -> bool:
         until = monotonic() + timeout_s
@@ -168,7 +117,7 @@ class QueueVerbs(Verbs):
         """The claim whose answer was lost; None if its lease has ended."""
         with self._database.reading() as connection:
             for run, in connection.execute(sql.OF_TOKEN, (token,)).fetchall():
-                found = standing(connection, run)
+                found = base.standing(connection, run)
                 lease = Lease(run=run, attempt=found.attempt, token=token)
                 if found.held_by(lease):
                     return Claim(lease=lease, record=record(connection, run))
@@ -193,7 +142,7 @@ class QueueVerbs(Verbs):
 
 def queued(connection: sqlite3.Connection, runs: Sequence[NewRun]) -> list[int]:
     """Submit runs (T1) in the caller's transaction. Raises `ValueNotStorable`."""
-    rows = [_row_of(run, None, now()) for run in runs]
+    rows = [_row_of(run, None, sql.now()) for run in runs]
     _added(connection, rows)
     return [row["id"] for row in rows]
 
@@ -203,26 +152,16 @@ def _added(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[d
     new = _numbered(connection, rows)
     connection.executemany(sql.ADD_RUN, new)
     connection.executemany(sql.ADD_BODY, new)
-    connection.executemany(ADD_CODE, [row for row in new if row["code"] is not None])
+    connection.executemany(sql.ADD_CODE, [row for row in new if row["code"] is not None])
     for project in {row["project"] for row in new if row["state"] is State.QUEUED}:
-        ring(connection, project)
+        base.ring(connection, project)
     return new
 
 
 def _row_of(run: NewRun, token: str | None, moment: str) -> dict[str, Any]:
     """The parameters of `ADD_RUN` and `ADD_BODY`. Raises `ValueNotStorable`."""
-    return {
-        "uid": plain_text(run.uid, "uid"), "project": plain_text(run.project, "project"),
-        "task": plain_text(run.task, "task"), "submitted_by": plain_text(run.submitted_by, "submitted_by"),
-        "state": State.QUEUED if token is None else State.RUNNING, "attempt": 0 if token is None else 1,
-        "token": token, "now": moment,
-        "priority": run.priority, "max_losses": run.max_losses, "max_failures": run.max_failures,
-        "metric": plain_text(run.metric.name, "metric.name"), "goal": run.metric.goal, "seed": run.seed,
-        "validated": int(run.validated), "tags": checked_tags(run.tags), "note": plain_text(run.note, "note"),
-        "parent": run.parent, "search": plain_text(run.search, "search"),
-        "submitted": tree_text(run.submitted, "submitted"), "scenario": tree_text(run.scenario, "scenario"),
-        "config": tree_text(run.config, "config"), "code": tree_text(run.code or None, "code"),
-    }
+    state, attempt = (State.QUEUED, 0) if token is None else (State.RUNNING, 1)
+    return sql.row_of_run(run) | {"state": state, "attempt": attempt, "token": token, "now": moment}
 
 
 def _numbered(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -242,11 +181,11 @@ def _numbered(connection: sqlite3.Connection, rows: list[dict[str, Any]]) -> lis
 
 def _kept_settings(connection: sqlite3.Connection, project: str) -> QueueSettings:
     """Read the settings; store the defaults where there are none."""
-    connection.execute(sql.KEEP_SETTINGS, (project, *settings_row(QueueSettings())))
+    connection.execute(sql.KEEP_SETTINGS, (project, *base.settings_row(QueueSettings())))
     return _settings_of(connection.execute(sql.SETTINGS, (project,)).fetchone())
 
 
-def _settings_of(row: Row) -> QueueSettings:
+def _settings_of(row: sql.Row) -> QueueSettings:
     paused, heartbeat_s, ttl_s = row
     return QueueSettings(paused=bool(paused), heartbeat_s=heartbeat_s, ttl_s=ttl_s)
 
@@ -258,85 +197,87 @@ def _changes(connection: sqlite3.Connection, project: str) -> int:
 
 # -- Fenced writes by owners of runs, and recovery of runs whose owner is gone --
 
-class LeaseVerbs(Verbs):
+class LeaseVerbs(base.Verbs):
     """Transitions T3 to T8, T10, T12 and T13."""
 
     def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
-        text = progress_text(progress)
+        text = codec.progress_text(progress)
         with self._database.writing() as connection:
             rows = connection.execute(sql.BEAT, (text, lease.run, lease.attempt, lease.token)).fetchall()
             if not rows:
-                standing(connection, lease.run)
+                base.standing(connection, lease.run)
                 return BeatAnswer(held=False)
         (command,) = rows[0]
         return BeatAnswer(held=True, command=None if command is None else Command(command))
 
     def update(self, lease: Lease, change: Update) -> bool:
-        scenario, config = tree_text(change.scenario, "scenario"), tree_text(change.config, "config")
-        info, provenance = tree_text(change.info, "info"), tree_text(change.provenance, "provenance")
-        metric = (None, None) if change.metric is None else (plain_text(change.metric.name, "metric.name"),
-                                                             change.metric.goal)
+        scenario, config, info, provenance = (codec.tree_text(getattr(change, name), name) for name in (
+            "scenario", "config", "info", "provenance"))
+        name, goal = (None, None) if change.metric is None else (change.metric.name, change.metric.goal)
+        metric = codec.plain_text(name, "metric.name"), goal
         with self._database.writing() as connection:
-            if not standing(connection, lease.run).held_by(lease):
+            if not base.standing(connection, lease.run).held_by(lease):
                 return False
             connection.execute(sql.FILL_RUN, (*metric, change.seed, lease.run))
             connection.execute(sql.FILL_BODY, (scenario, config, info, lease.run))
             if provenance is not None:
-                _add_sections(connection, lease, from_text(provenance))
+                _add_sections(connection, lease, codec.from_text(provenance))
         return True
 
     def finish(self, lease: Lease, finish: Finish) -> bool:
         finish.check()
-        metrics, info = tree_text(finish.metrics, "metrics"), tree_text(finish.info, "info")
-        reason, traceback = plain_text(finish.reason, "reason"), plain_text(finish.traceback, "traceback")
+        metrics, info = codec.tree_text(finish.metrics, "metrics"), codec.tree_text(finish.info, "info")
+        reason = codec.plain_text(finish.reason, "reason")
+        traceback = codec.plain_text(finish.traceback, "traceback")
         with self._database.writing() as connection:
-            run = standing(connection, lease.run)
+            run = base.standing(connection, lease.run)
             if not run.held_by(lease):
                 return _ended(connection, lease) is finish.outcome
-            state, failures = after_finish(finish.outcome, run.command, run.failures,
-                                           run.max_failures, retry=finish.retry)
+            state, failures = states.after_finish(finish.outcome, run.command, run.failures,
+                                                  run.max_failures, retry=finish.retry)
             _settle(connection, lease, run, state, reason=reason, failures=failures,
                     result=None if finish.result is None else float(finish.result),
-                    not_before=_not_before(finish) if state is State.QUEUED else None)
+                    not_before=sql.moment(finish.not_before(datetime.now(UTC)))
+                    if state is State.QUEUED else None)
             _end(connection, lease, finish.outcome, reason, traceback)
             connection.execute(sql.KEEP_RESULT, (metrics, info, lease.run))
         return True
 
     def release(self, lease: Lease, reason: str | None = None) -> bool:
-        reason = plain_text(reason, "reason")
+        reason = codec.plain_text(reason, "reason")
         with self._database.writing() as connection:
-            run = standing(connection, lease.run)
+            run = base.standing(connection, lease.run)
             if not run.held_by(lease):
                 return _ended(connection, lease) is Outcome.RELEASED
-            _settle(connection, lease, run, after_release(run.command), reason=reason)
+            _settle(connection, lease, run, states.after_release(run.command), reason=reason)
             _end(connection, lease, Outcome.RELEASED, reason)
         return True
 
     def held(self, project: str) -> list[Held]:
         with self._database.using() as connection:
             rows = connection.execute(sql.HELD, (project,)).fetchall()
-        return [Held(run=run, attempt=attempt, token=token, beat=beat, owner=owner_of(worker))
+        return [Held(run=run, attempt=attempt, token=token, beat=beat, owner=codec.owner_of(worker))
                 for run, attempt, token, beat, worker in rows]
 
     def reap(self, seen: Held, reason: str = "") -> State | None:
-        plain_text(reason, "reason")
+        codec.plain_text(reason, "reason")
         lease = Lease(run=seen.run, attempt=seen.attempt, token=seen.token)
         with self._database.writing() as connection:
             row = connection.execute(sql.REAPABLE, (seen.run, seen.attempt, seen.token, seen.beat)).fetchone()
             if row is None:
                 return None
-            run = standing_of(row)
+            run = base.standing_of(row)
             losses = run.losses + 1
-            state = after_reap(run.command, losses, run.max_losses)
-            _settle(connection, lease, run, state, reason=reason_of_reap(state, losses), losses=losses)
+            state = states.after_reap(run.command, losses, run.max_losses)
+            _settle(connection, lease, run, state, reason=states.reason_of_reap(state, losses), losses=losses)
             _end(connection, lease, Outcome.LOST, reason or None)
         return state
 
     def readopt(self, lease: Lease, owner: Owner) -> bool:
-        worker = owner_text(owner)
+        worker = codec.owner_text(owner)
         key = {"run": lease.run, "attempt": lease.attempt, "token": lease.token}
         with self._database.writing() as connection:
-            if standing(connection, lease.run).held_by(lease):     # a repeated call
+            if base.standing(connection, lease.run).held_by(lease):     # a repeated call
                 return True
             if not connection.execute(sql.READOPT, key).fetchall():
                 return False
@@ -344,35 +285,31 @@ class LeaseVerbs(Verbs):
         return True
 
     def late(self, lease: Lease, finish: Finish) -> bool:
-        note = late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
-                              metrics=finish.metrics, at=datetime.now(UTC)))
+        note = codec.late_text(Late(outcome=finish.outcome, reason=finish.reason, result=finish.result,
+                                    metrics=finish.metrics, at=datetime.now(UTC)))
         with self._database.writing() as connection:
             kept = connection.execute(sql.LATE, (note, lease.run, lease.attempt, lease.token)).rowcount
-            current_attempt(connection, lease.run)
+            base.current_attempt(connection, lease.run)
         return bool(kept)
 
 
-def _not_before(finish: Finish) -> str | None:
-    moment = finish.not_before(datetime.now(UTC))
-    return None if moment is None else moment_text(moment)
-
-
-def _settle(connection: sqlite3.Connection, lease: Lease, run: Standing, state: State, *, reason: str | None,
-            losses: int | None = None, failures: int | None = None, result: float | None = None,
-            not_before: str | None = None) -> None:
+def _settle(connection: sqlite3.Connection, lease: Lease, run: base.Standing, state: State, *,
+            reason: str | None, losses: int | None = None, failures: int | None = None,
+            result: float | None = None, not_before: str | None = None) -> None:
     connection.execute(sql.SETTLE, {
-        "run": lease.run, "state": state, "reason": reason, "result": result, "special": special_of(result),
+        "run": lease.run, "state": state, "reason": reason,
+        "result": result, "special": sql.special_of(result),
         "losses": run.losses if losses is None else losses,
         "failures": run.failures if failures is None else failures,
-        "not_before": not_before, "finished_at": now() if state.terminal else None})
+        "not_before": not_before, "finished_at": sql.now() if state.terminal else None})
     if state is State.QUEUED:
-        ring(connection, run.project)
+        base.ring(connection, run.project)
 
 
 def _end(connection: sqlite3.Connection, lease: Lease, outcome: Outcome, reason: str | None,
          traceback: str | None = None) -> None:
     connection.execute(sql.END_ATTEMPT, {"run": lease.run, "attempt": lease.attempt, "outcome": outcome,
-                                         "reason": reason, "traceback": traceback, "now": now()})
+                                         "reason": reason, "traceback": traceback, "now": sql.now()})
 
 
 def _ended(connection: sqlite3.Connection, lease: Lease) -> Outcome | None:
@@ -384,25 +321,4 @@ def _ended(connection: sqlite3.Connection, lease: Lease) -> Outcome | None:
 def _add_sections(connection: sqlite3.Connection, lease: Lease, sections: dict[str, Any]) -> None:
     key = (lease.run, lease.attempt)
     (text,) = connection.execute(sql.PROVENANCE, key).fetchone()
-    connection.execute(sql.KEEP_PROVENANCE, (to_text(from_text(text) | sections), *key))
-
-
-# -- The register of workers --
-
-class WorkerVerbs(Verbs):
-    """Register, unregister and list workers."""
-
-    def present(self, worker: WorkerInfo) -> None:
-        text = worker_text(worker)
-        with self._database.writing() as connection:
-            connection.execute(sql.PRESENT, (worker.project, worker.owner.worker, text, max(1, worker.beat),
-                                             now()))
-
-    def absent(self, worker: str) -> None:
-        with self._database.writing() as connection:
-            connection.execute(sql.ABSENT, (worker,))
-
-    def workers(self, project: str) -> list[WorkerInfo]:
-        with self._database.using() as connection:
-            rows = connection.execute(sql.WORKERS, (project,)).fetchall()
-        return [worker_of(project, info, beat, seen_at) for info, beat, seen_at in rows]
+    connection.execute(sql.KEEP_PROVENANCE, (codec.to_text(codec.from_text(text) | sections), *key))

@@ -10,38 +10,22 @@ from typing import Any
 
 from hyperspace_core.config.tree import HIGHEST, LOWEST, unwrapped
 from hyperspace_core.errors import UsageError, ValueNotStorable, did_you_mean
+from hyperspace_core.records import filter as filters
 from hyperspace_core.records.codec import InternedTrees, moment_text, storable, to_text
-from hyperspace_core.records.filter import (
-    ORDER_BEST,
-    ORDER_NEWEST,
-    ORDER_OLDEST,
-    ORDER_QUEUE,
-    ORDERS,
-    Condition,
-    RunFilter,
-)
+from hyperspace_core.records.filter import Condition, RunFilter
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import OutputChunk, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.stores.sqlite import sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt, row_of
-from hyperspace_core.stores.sqlite.sql import (
-    attempt_of_row,
-    attempts_by_run,
-    numbers_text,
-    point_of,
-    record_of,
-    special_of,
-    texts_text,
-)
 
 # -- The part of a filter that SQL evaluates, before `RunFilter.matches` decides --
 
 _ORDERS = {
-    ORDER_NEWEST: "id DESC",
-    ORDER_OLDEST: "id",
-    ORDER_QUEUE: "priority DESC, id",
-    ORDER_BEST: "rank IS NULL, rank, id",      # NULL for a missing result and for NaN
+    filters.ORDER_NEWEST: "id DESC",
+    filters.ORDER_OLDEST: "id",
+    filters.ORDER_QUEUE: "priority DESC, id",
+    filters.ORDER_BEST: "rank IS NULL, rank, id",      # NULL for a missing result and for NaN
 }
 
 # paths that always mean the column, and comparisons with the same meaning in SQL for an existing number
@@ -75,15 +59,15 @@ def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
         marks = ", ".join("?" * len(where.states))
         parts.append((f"state IN ({marks})", [str(state) for state in where.states]))
     if where.tasks:
-        parts.append(("hex(task) IN (SELECT value FROM json_each(?))", [texts_text(where.tasks)]))
+        parts.append(("hex(task) IN (SELECT value FROM json_each(?))", [sql.texts_text(where.tasks)]))
     if where.ids:
-        parts.append(("id IN (SELECT value FROM json_each(?))", [numbers_text(where.ids)]))
+        parts.append(("id IN (SELECT value FROM json_each(?))", [sql.numbers_text(where.ids)]))
     if where.uids:
         parts.append(_uids(where.uids))
     if where.since is not None:
         parts.append(("submitted_at >= ?", [moment_text(where.since)]))
     if where.parent is not None:
-        parts.append(("parent IN (SELECT value FROM json_each(?))", [numbers_text([where.parent])]))
+        parts.append(("parent IN (SELECT value FROM json_each(?))", [sql.numbers_text([where.parent])]))
     if where.search is not None:
         parts.append(("search = ?", [where.search]))
     # the list contains a tag as this text, but may also contain the text by accident
@@ -104,7 +88,7 @@ def looks_at_attempts(where: RunFilter) -> bool:
 
 def _uids(uids: tuple[str, ...]) -> tuple[str, list[Any]]:
     if any("\0" in uid for uid in uids):   # SQLite's JSON ends a text at NUL
-        return "hex(uid) IN (SELECT value FROM json_each(?))", [texts_text(uids)]
+        return "hex(uid) IN (SELECT value FROM json_each(?))", [sql.texts_text(uids)]
     return "uid IN (SELECT value FROM json_each(?))", [to_text(list(uids))]
 
 
@@ -128,12 +112,12 @@ class ReadingVerbs(Verbs):
         with self._database.reading() as connection:
             return record(connection, run)
 
-    def find(self, where: RunFilter, *, order: str = ORDER_NEWEST,
+    def find(self, where: RunFilter, *, order: str = filters.ORDER_NEWEST,
              limit: int | None = None) -> Iterator[RunRecord]:
         """List the ids now, in order; read the records page by page later."""
-        if order not in ORDERS:
-            raise UsageError(f"order {order!r}: expected one of {', '.join(ORDERS)}"
-                             f"{did_you_mean(order, ORDERS)}")
+        if order not in filters.ORDERS:
+            raise UsageError(f"order {order!r}: expected one of {', '.join(filters.ORDERS)}"
+                             f"{did_you_mean(order, filters.ORDERS)}")
         ids = self._listed(where, order, limit if decided(where) else None)
         return self._stream(where, ids, limit)
 
@@ -142,7 +126,7 @@ class ReadingVerbs(Verbs):
             with self._database.using() as connection:
                 rows = connection.execute(*counting(where)).fetchall()
             return {State(state): number for state, number in rows}
-        ids, alike = self._listed(where, ORDER_NEWEST, None), InternedTrees()
+        ids, alike = self._listed(where, filters.ORDER_NEWEST, None), InternedTrees()
         return dict(Counter(found.state for page in _pages(ids) for found in self._matching(
             where, page, alike, attempts=looks_at_attempts(where))))
 
@@ -168,19 +152,21 @@ class ReadingVerbs(Verbs):
                   attempts: bool) -> list[RunRecord]:
         """The existing records of a page that match, in its order."""
         with self._database.reading() as connection:
-            rows = connection.execute(sql.RECORDS, (numbers_text(ids),)).fetchall()
+            rows = connection.execute(sql.RECORDS, (sql.numbers_text(ids),)).fetchall()
             if where.where and not looks_at_attempts(where):       # attempts are long: read few
-                rows = [row for row in rows if where.matches(record_of(row, (), alike))]
-            kept = numbers_text(row[0] for row in rows)
-            tried = attempts_by_run(connection.execute(sql.ATTEMPTS_OF, (kept,)), alike) if attempts else {}
-        records = {row[0]: record_of(row, tried.get(row[0], ()), alike) for row in rows}
-        return [found for run in ids if (found := records.get(run)) is not None and where.matches(found)]
+                rows = [row for row in rows if where.matches(sql.record_of(row, (), alike))]
+            wanted = sql.numbers_text(row[0] for row in rows)
+            found = connection.execute(sql.ATTEMPTS_OF, (wanted,)) if attempts else ()
+            tried = sql.attempts_by_run(found, alike)
+        records = {row[0]: sql.record_of(row, tried.get(row[0], ()), alike) for row in rows}
+        return [kept for run in ids if (kept := records.get(run)) is not None and where.matches(kept)]
 
 
 def record(connection: sqlite3.Connection, run: int) -> RunRecord:
     """Read a record with all its attempts. Raises `NotFound`."""
     row = row_of(connection, sql.RECORD, run)
-    return record_of(row, tuple(map(attempt_of_row, connection.execute(sql.ATTEMPTS, (run,)).fetchall())))
+    attempts = connection.execute(sql.ATTEMPTS, (run,)).fetchall()
+    return sql.record_of(row, tuple(map(sql.attempt_of_row, attempts)))
 
 
 def _pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -212,7 +198,7 @@ class SeriesVerbs(Verbs):
     def points(self, run: int, *, attempt: int | None = None, names: Collection[str] | None = None,
                after: int = -1, limit: int | None = None) -> Iterator[Point]:
         number = self._attempt(run, attempt)
-        return self._points(run, number, None if names is None else texts_text(names), after, limit)
+        return self._points(run, number, None if names is None else sql.texts_text(names), after, limit)
 
     def output(self, run: int, *, attempt: int | None = None, after: int = -1) -> Iterator[OutputChunk]:
         return self._output(run, self._attempt(run, attempt), after)
@@ -224,7 +210,7 @@ class SeriesVerbs(Verbs):
             size = POINTS_PAGE if left is None else min(POINTS_PAGE, left)
             with self._database.using() as connection:
                 rows = connection.execute(sql.POINTS, (run, attempt, after, names, size)).fetchall()
-            yield from map(point_of, rows)
+            yield from map(sql.point_of, rows)
             if len(rows) < size:
                 return
             after = rows[-1][0]
@@ -249,7 +235,7 @@ class SeriesVerbs(Verbs):
 
 def _point_row(run: int, attempt: int, point: Point) -> tuple[object, ...]:
     value = float(point.value)
-    return run, attempt, point.seq, point.name, point.step, value, special_of(value), point.at
+    return run, attempt, point.seq, point.name, point.step, value, sql.special_of(value), point.at
 
 
 def _find_the_culprit(points: Sequence[Point], output: Sequence[OutputChunk]) -> None:

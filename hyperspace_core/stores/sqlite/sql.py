@@ -11,18 +11,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
-from hyperspace_core.records.codec import (
-    InternedTrees,
-    attempt_of,
-    from_text,
-    moment_of,
-    moment_text,
-    storable,
-    to_text,
-    tree_of,
-)
+from hyperspace_core.records import codec
 from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.run import Attempt, Goal, Metric, RunRecord
+from hyperspace_core.records.run import Attempt, Goal, Metric, NewRun, RunRecord
 from hyperspace_core.records.states import Command, State
 
 # -- Conversion between rows of the tables and records of the port --
@@ -43,35 +34,52 @@ ATTEMPT = "run, number, outcome, reason, worker, started_at, ended_at, traceback
 
 def now() -> str:
     """The current time as the store writes it; the texts sort by time."""
-    return moment_text(datetime.now(UTC))
+    return codec.moment_text(datetime.now(UTC))
 
 
-def record_of(row: Row, attempts: tuple[Attempt, ...], alike: InternedTrees | None = None) -> RunRecord:
+def moment(at: datetime | None) -> str | None:
+    return None if at is None else codec.moment_text(at)
+
+
+def record_of(row: Row, attempts: tuple[Attempt, ...], alike: codec.InternedTrees | None = None) -> RunRecord:
     """Build a record from `RUN` and `BODY`; `alike` shares equal trees."""
-    shared = tree_of if alike is None else alike.tree
+    shared = codec.tree_of if alike is None else alike.tree
     (number, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated,
      progress, result, special, losses, max_losses, failures, max_failures, command, parent, search,
      submitted_at, finished_at, note, submitted, scenario, config, metrics, info, code, migrated) = row
     return RunRecord(
         id=number, uid=uid, project=project, task=task, state=State(state), reason=reason, priority=priority,
-        tags=tuple(from_text(tags)), note=note, submitted=from_text(submitted), submitted_by=submitted_by,
-        scenario=shared(scenario), config=tree_of(config), metric=_metric(metric, cast(Goal, goal)),
-        seed=seed, validated=bool(validated),
-        progress=None if progress is None else Progress(**from_text(progress)),
-        result=number_of(result, special), metrics=from_text(metrics), info=from_text(info),
+        tags=tuple(codec.from_text(tags)), note=note, submitted=codec.from_text(submitted),
+        submitted_by=submitted_by, scenario=shared(scenario), config=codec.tree_of(config),
+        metric=_metric(metric, cast(Goal, goal)), seed=seed, validated=bool(validated),
+        progress=None if progress is None else Progress(**codec.from_text(progress)),
+        result=number_of(result, special), metrics=codec.from_text(metrics), info=codec.from_text(info),
         attempts=attempts, losses=losses, max_losses=max_losses, failures=failures, max_failures=max_failures,
         command=None if command is None else Command(command), parent=parent, search=search,
-        code={} if code is None else shared(code), migrated=tuple(from_text(migrated)),
-        submitted_at=moment_of(submitted_at), started_at=attempts[-1].started_at if attempts else None,
-        finished_at=moment_of(finished_at))
+        code={} if code is None else shared(code), migrated=tuple(codec.from_text(migrated)),
+        submitted_at=codec.moment_of(submitted_at), started_at=attempts[-1].started_at if attempts else None,
+        finished_at=codec.moment_of(finished_at))
 
 
-def attempt_of_row(row: Row, alike: InternedTrees | None = None) -> Attempt:
+def row_of_run(run: NewRun | RunRecord) -> dict[str, Any]:
+    """The columns of new and of restored runs. Raises `ValueNotStorable`."""
+    return {
+        **{name: codec.plain_text(getattr(run, name), name) for name in (
+            "uid", "project", "task", "submitted_by", "search", "note")},
+        **{name: codec.tree_text(getattr(run, name), name) for name in ("submitted", "scenario", "config")},
+        **{name: getattr(run, name) for name in ("priority", "max_losses", "max_failures", "seed", "parent")},
+        "metric": codec.plain_text(run.metric.name, "metric.name"), "goal": run.metric.goal,
+        "validated": int(run.validated), "tags": checked_tags(run.tags),
+        "code": codec.tree_text(run.code or None, "code"),
+    }
+
+
+def attempt_of_row(row: Row, alike: codec.InternedTrees | None = None) -> Attempt:
     """Build an attempt from the columns `ATTEMPT`."""
-    return attempt_of(row[1:], from_text if alike is None else alike.sections)
+    return codec.attempt_of(row[1:], codec.from_text if alike is None else alike.sections)
 
 
-def attempts_by_run(rows: Iterable[Row], alike: InternedTrees) -> dict[int, tuple[Attempt, ...]]:
+def attempts_by_run(rows: Iterable[Row], alike: codec.InternedTrees) -> dict[int, tuple[Attempt, ...]]:
     """Group rows that are sorted by attempt number."""
     found: dict[int, list[Attempt]] = {}
     for row in rows:
@@ -104,22 +112,21 @@ def point_of(row: Row) -> Point:
 
 def numbers_text(numbers: Iterable[int]) -> str:
     """A list of ids as one parameter, for `json_each`."""
-    return to_text(list(numbers))
+    return codec.to_text(list(numbers))
 
 
 def texts_text(texts: Iterable[str]) -> str:
     """Texts as one parameter to compare `hex(column)` with, as JSON ends at NUL."""
-    return to_text([text.encode("utf-8", "surrogatepass").hex().upper() for text in texts])
+    return codec.to_text([text.encode("utf-8", "surrogatepass").hex().upper() for text in texts])
 
 
 def checked_tags(tags: Sequence[str]) -> str:
-    return to_text(storable(list(tags), "tags"))
+    return codec.to_text(codec.storable(list(tags), "tags"))
 
 
 # -- the queue's settings ----------------------------------------------------------------------------------
 
 SETTINGS = "SELECT paused, heartbeat_s, ttl_s FROM projects WHERE name = ?"
-
 KEEP_SETTINGS = """
 INSERT INTO projects(name, paused, heartbeat_s, ttl_s) VALUES(?, ?, ?, ?) ON CONFLICT(name) DO NOTHING"""
 
@@ -143,7 +150,6 @@ KNOWN_UID = "SELECT id FROM runs WHERE uid = ?"
 # Ids are assigned here and not by SQLite, so that a thousand runs and their bodies are two statements. The
 # sequence keeps the highest id ever assigned, so that the id of a deleted run is not used again.
 LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'runs'"
-
 ADD_RUN = """
 INSERT INTO runs(id, uid, project, task, state, priority, attempt, token, beat, max_losses, max_failures,
                  metric, goal, seed, validated, tags, parent, search, submitted_by, submitted_at)
@@ -175,7 +181,6 @@ UPDATE runs SET state = 'RUNNING', attempt = attempt + 1, token = :token, beat =
 RETURNING attempt, {RUN}"""
 
 ADD_ATTEMPT = "INSERT INTO attempts(run, number, token, worker, started_at) VALUES(?, ?, ?, ?, ?)"
-
 OF_TOKEN = "SELECT run FROM attempts WHERE token = ?"
 
 # Read before the lock is taken: whether this claim was made before and its answer was lost, the number of
@@ -210,7 +215,6 @@ UPDATE attempts SET outcome = :outcome, reason = :reason, traceback = :traceback
  WHERE run = :run AND number = :attempt"""
 
 KEEP_RESULT = "UPDATE bodies SET metrics = ?, info = COALESCE(?, info) WHERE run = ?"
-
 FILL_RUN = """
 UPDATE runs SET metric = COALESCE(?, metric), goal = COALESCE(?, goal), seed = COALESCE(?, seed)
  WHERE id = ?"""
@@ -220,9 +224,7 @@ UPDATE bodies SET scenario = COALESCE(?, scenario), config = COALESCE(?, config)
  WHERE run = ?"""
 
 PROVENANCE = "SELECT provenance FROM attempts WHERE run = ? AND number = ?"
-
 KEEP_PROVENANCE = "UPDATE attempts SET provenance = ? WHERE run = ? AND number = ?"
-
 HELD = """
 SELECT r.id, r.attempt, r.token, r.beat, a.worker
   FROM runs r JOIN attempts a ON a.run = r.id AND a.number = r.attempt
@@ -250,7 +252,6 @@ LATE = "UPDATE attempts SET late = ? WHERE run = ? AND number = ? AND token = ?"
 
 # T9, T11: a waiting run changes at once, a running run gets a command.
 MOVE = "UPDATE runs SET state = ?, reason = NULL, not_before = NULL, finished_at = ? WHERE id = ?"
-
 COMMAND = "UPDATE runs SET command = ? WHERE id = ?"
 
 # T14: `attempt` and `beat` are never reset.
@@ -260,13 +261,9 @@ UPDATE runs SET state = 'QUEUED', losses = 0, failures = 0, result = NULL, resul
  WHERE id = ?"""
 
 FORGET_METRICS = "UPDATE bodies SET metrics = '{}' WHERE run = ?"
-
 ANNOTATE = "UPDATE runs SET tags = ?, priority = COALESCE(?, priority) WHERE id = ?"
-
 NOTE = "UPDATE bodies SET note = ? WHERE run = ?"
-
 AMEND = "UPDATE bodies SET info = ? WHERE run = ?"
-
 STATES = "SELECT id, state FROM runs WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
 
 # Deletes their rows in the other tables, too (ON DELETE CASCADE).
@@ -275,7 +272,6 @@ DELETE = "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?))"
 # -- store copy --------------------------------------------------------------------------------------------
 
 RESTORABLE = "SELECT id, state, attempt FROM runs WHERE uid = ?"
-
 REMOVE = "DELETE FROM runs WHERE id = ?"
 
 # `beat` starts as if each attempt had been claimed here.
@@ -297,19 +293,15 @@ INSERT INTO attempts({ATTEMPT}, token) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""
 # -- reading -----------------------------------------------------------------------------------------------
 
 RECORD = f"SELECT {RUN}, {BODY} FROM runs JOIN bodies ON run = id WHERE id = ?"
-
 RECORDS = f"""
 SELECT {RUN}, {BODY} FROM runs JOIN bodies ON run = id WHERE id IN (SELECT value FROM json_each(?))"""
 
 BODY_OF = f"SELECT {BODY} FROM bodies WHERE run = ?"
-
 ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts WHERE run = ? ORDER BY number"
-
 ATTEMPTS_OF = f"""
 SELECT {ATTEMPT} FROM attempts WHERE run IN (SELECT value FROM json_each(?)) ORDER BY run, number"""
 
 IDS = "SELECT min(id), max(id) FROM runs WHERE project = ?"
-
 CURRENT_ATTEMPT = "SELECT attempt FROM runs WHERE id = ?"
 
 # -- series, output, artifacts -----------------------------------------------------------------------------
@@ -319,24 +311,19 @@ INSERT INTO points(run, attempt, seq, name, step, value, special, at) VALUES(?, 
  ON CONFLICT DO NOTHING"""
 
 ADD_OUTPUT = "INSERT INTO output(run, attempt, seq, text, at) VALUES(?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-
 POINTS = """
 SELECT seq, name, step, value, special, at FROM points
  WHERE run = ? AND attempt = ? AND seq > ? AND (?4 IS NULL OR hex(name) IN (SELECT value FROM json_each(?4)))
  ORDER BY seq LIMIT ?"""
 
 OUTPUT = "SELECT seq, text, at FROM output WHERE run = ? AND attempt = ? AND seq > ? ORDER BY seq LIMIT ?"
-
 NAME_ARTIFACT = """
 INSERT INTO artifacts(run, attempt, name, digest, size) VALUES(?, ?, ?, ?, ?)
  ON CONFLICT(run, attempt, name) DO UPDATE SET digest = excluded.digest, size = excluded.size"""
 
 ARTIFACTS = "SELECT name, digest, size FROM artifacts WHERE run = ? AND attempt = ? ORDER BY name"
-
 ALL_ARTIFACTS = "SELECT run, attempt, name, digest, size FROM artifacts ORDER BY run, attempt, name"
-
 NAMED = "SELECT digest FROM artifacts WHERE digest IN (SELECT value FROM json_each(?))"
-
 ARTIFACT_BYTES = "SELECT COALESCE(sum(size), 0) FROM (SELECT DISTINCT digest, size FROM artifacts)"
 
 # -- workers -----------------------------------------------------------------------------------------------
@@ -347,19 +334,13 @@ INSERT INTO workers(project, worker, info, beat, seen_at) VALUES(?, ?, ?, ?, ?)
                                             beat = MAX(beat + 1, excluded.beat)"""
 
 ABSENT = "DELETE FROM workers WHERE worker = ?"
-
 WORKERS = "SELECT info, beat, seen_at FROM workers WHERE project = ? ORDER BY worker"
 
 # -- maintenance -------------------------------------------------------------------------------------------
 
 RUNS_BY_PROJECT = "SELECT project, count(*) FROM runs GROUP BY project ORDER BY project"
-
 INTEGRITY = "PRAGMA integrity_check(20)"
-
 ORPHANS = "PRAGMA foreign_key_check"
-
-
-# -- SQL statements for the tables of snapshots, of pinned code, and of migrations --
 
 # -- snapshots ---------------------------------------------------------------------------------------------
 
@@ -367,7 +348,6 @@ KEEP_SNAPSHOT = """
 INSERT INTO snapshots(digest, files, at) VALUES(?, ?, ?) ON CONFLICT(digest) DO UPDATE SET at = excluded.at"""
 
 SNAPSHOT = "SELECT files FROM snapshots WHERE digest = ?"
-
 NAMED_SNAPSHOTS = """
 SELECT json_extract(code, '$.snapshot') AS digest FROM codes
  UNION SELECT json_extract(code, '$.changes') FROM codes
@@ -379,7 +359,6 @@ DELETE FROM snapshots WHERE at < ? AND digest NOT IN (
  SELECT digest FROM ({NAMED_SNAPSHOTS}) WHERE digest IS NOT NULL)"""
 
 ALL_SNAPSHOTS = "SELECT digest, files FROM snapshots ORDER BY digest"
-
 SOURCES_NAMED = f"""
 SELECT DISTINCT json_extract(file.value, '$[1]') FROM snapshots, json_each(snapshots.files) AS file
  WHERE json_extract(file.value, '$[1]') IN (SELECT value FROM json_each(?))
@@ -428,9 +407,7 @@ SELECT :run, (SELECT COALESCE(max(number), 0) + 1 FROM rewrites WHERE run = :run
   FROM bodies WHERE run = :run"""
 
 REWRITE = "UPDATE bodies SET scenario = ?, config = ? WHERE run = ?"
-
 REWRITES = "SELECT migration, scenario, config FROM rewrites WHERE run = ? ORDER BY number"
-
 REWRITTEN_BY = """
 SELECT rewrites.run, rewrites.scenario, rewrites.config FROM rewrites JOIN runs ON runs.id = rewrites.run
  WHERE runs.project = ? AND rewrites.migration = ? ORDER BY rewrites.run"""
@@ -446,8 +423,7 @@ DELETE FROM rewrites WHERE migration = ?2 AND run IN (SELECT id FROM runs WHERE 
 
 UNDO_MIGRATION = "UPDATE migrations SET undone_at = ? WHERE project = ? AND name = ?"
 
-
-# -- SQL statements for the table of searches --
+# -- searches ----------------------------------------------------------------------------------------------
 
 # in the order that `_search_of` expects
 COLUMNS = ("id", "uid", "project", "task", "state", "reason", "priority", "budget", "plan", "proposed",
@@ -463,9 +439,7 @@ ON CONFLICT(uid) DO UPDATE SET proposed = max(proposed, excluded.proposed),
    redrawn = max(redrawn, excluded.redrawn), repeats = max(repeats, excluded.repeats)"""
 
 KNOWN_SEARCH = "SELECT id FROM searches WHERE uid = ?"
-
 SEARCH = f"SELECT {', '.join(COLUMNS)} FROM searches WHERE id = ?"
-
 SEARCHES = f"""
 SELECT {', '.join(COLUMNS)} FROM searches
  WHERE project = :project AND (:states IS NULL OR hex(state) IN (SELECT value FROM json_each(:states)))
@@ -476,9 +450,6 @@ PROPOSED = """
 UPDATE searches SET proposed = proposed + 1, redrawn = redrawn + ?, repeats = repeats + ? WHERE id = ?"""
 
 PROPOSAL = "SELECT id, config, seed FROM runs JOIN bodies ON run = id WHERE uid = ?"
-
 END = "UPDATE searches SET state = 'ENDED', reason = ?, ended_at = ? WHERE id = ?"
-
 MOVE_SEARCH = "UPDATE searches SET state = ?, reason = NULL, ended_at = NULL WHERE id = ?"
-
 CHANGE = "UPDATE searches SET budget = COALESCE(?, budget), priority = COALESCE(?, priority) WHERE id = ?"

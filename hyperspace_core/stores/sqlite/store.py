@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from hyperspace_core.errors import StoreError
-from hyperspace_core.records.codec import from_text
+from hyperspace_core.records import codec
+from hyperspace_core.records.run import WorkerInfo
 from hyperspace_core.storage import Maintenance, Migrations, Searches, Sources, Store, StoreInfo, this_version
 from hyperspace_core.stores.sqlite import schema, sql
 from hyperspace_core.stores.sqlite.artifacts import ArtifactVerbs, SourceVerbs
@@ -16,10 +17,9 @@ from hyperspace_core.stores.sqlite.blobs import Blobs
 from hyperspace_core.stores.sqlite.connection import Database, step
 from hyperspace_core.stores.sqlite.edits import EditVerbs, RestoringVerbs, RewritingVerbs
 from hyperspace_core.stores.sqlite.opening import opened, path_of
-from hyperspace_core.stores.sqlite.queue import LeaseVerbs, QueueVerbs, WorkerVerbs
+from hyperspace_core.stores.sqlite.queue import LeaseVerbs, QueueVerbs
 from hyperspace_core.stores.sqlite.runs import ReadingVerbs, SeriesVerbs
 from hyperspace_core.stores.sqlite.searches import SearchVerbs
-from hyperspace_core.stores.sqlite.sql import ALL_SNAPSHOTS, SOURCE_BYTES
 
 # -- Maintenance of a store: information, search for damage, and upgrade --
 
@@ -33,7 +33,7 @@ class UpkeepVerbs(Verbs):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             runs = dict(connection.execute(sql.RUNS_BY_PROJECT).fetchall())
             (contents,) = connection.execute(sql.ARTIFACT_BYTES).fetchone()
-            (sources,) = connection.execute(SOURCE_BYTES).fetchone()
+            (sources,) = connection.execute(sql.SOURCE_BYTES).fetchone()
         notes = () if self._database.refusal is None else (self._database.refusal,)
         return StoreInfo(url=self.url, backend=f"sqlite {sqlite3.sqlite_version}", schema=version, runs=runs,
                          bytes=contents + sources + _size(self._database.path), notes=notes)
@@ -45,7 +45,7 @@ class UpkeepVerbs(Verbs):
                 found = [text for text, in connection.execute(sql.INTEGRITY).fetchall() if text != "ok"]
                 orphans = Counter(table for table, *_ in connection.execute(sql.ORPHANS).fetchall())
                 named = connection.execute(sql.ALL_ARTIFACTS).fetchall()
-                snapshots = connection.execute(ALL_SNAPSHOTS).fetchall()
+                snapshots = connection.execute(sql.ALL_SNAPSHOTS).fetchall()
         except StoreError as error:            # too damaged to be checked
             return (str(error),)
         lines = [f"{path}: {text}" for text in found]
@@ -55,7 +55,7 @@ class UpkeepVerbs(Verbs):
                   for run, attempt, name, digest, size in named if not self._blobs.has(digest, size)]
         lines += [f"snapshot {snapshot[:12]}…: the content of {file} is missing or cut off "
                   f"({digest[:12]}… in {self._blobs.root})"
-                  for snapshot, files in snapshots for file, digest, size in from_text(files)
+                  for snapshot, files in snapshots for file, digest, size in codec.from_text(files)
                   if not self._blobs.has(digest, size)]
         return tuple(lines)
 
@@ -80,6 +80,27 @@ class UpkeepVerbs(Verbs):
 def _size(path: Path) -> int:
     """Bytes of the file and its log."""
     return sum(each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists())
+
+
+# -- The register of workers --
+
+class WorkerVerbs(Verbs):
+    """Register, unregister and list workers."""
+
+    def present(self, worker: WorkerInfo) -> None:
+        text = codec.worker_text(worker)
+        with self._database.writing() as connection:
+            connection.execute(sql.PRESENT, (worker.project, worker.owner.worker, text, max(1, worker.beat),
+                                             sql.now()))
+
+    def absent(self, worker: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute(sql.ABSENT, (worker,))
+
+    def workers(self, project: str) -> list[WorkerInfo]:
+        with self._database.using() as connection:
+            rows = connection.execute(sql.WORKERS, (project,)).fetchall()
+        return [codec.worker_of(project, info, beat, seen_at) for info, beat, seen_at in rows]
 
 
 class SqliteStore(QueueVerbs, LeaseVerbs, EditVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
