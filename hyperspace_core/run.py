@@ -19,24 +19,9 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 
 from hyperspace_core.config.tree import shown
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
+from hyperspace_core.records import logged
 from hyperspace_core.records.codec import storable
-from hyperspace_core.records.logged import (
-    MAX_INT,
-    MAX_NAME,
-    ArtifactStaged,
-    InfoSet,
-    Point,
-    Points,
-    PointTuple,
-    Progress,
-    ProgressSet,
-    check_label,
-    check_name,
-    check_number,
-    check_step,
-    point_of,
-    progress_of,
-)
+from hyperspace_core.records.logged import MAX_INT, MAX_NAME, ArtifactStaged, InfoSet, Points, ProgressSet
 
 if TYPE_CHECKING:
     from hyperspace_core.records.run import Goal
@@ -90,16 +75,16 @@ class RunWatcher:
 class Memory:
     """Keeps everything in memory: for scripts, tests and notebooks without a store."""
 
-    points: list[Point] = field(default_factory=list)
+    points: list[logged.Point] = field(default_factory=list)
     infos: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, Path] = field(default_factory=dict)
     sections: list[Section | Absent] = field(default_factory=list)
-    last_progress: Progress | None = None
+    last_progress: logged.Progress | None = None
 
     def emit(self, message: Logged) -> None:
         match message:
             case Points(points=points):
-                self.points += map(point_of, points)
+                self.points += map(logged.point_of, points)
             case InfoSet(key=key, value=value):
                 self.infos[key] = value
             case ProgressSet(progress=progress):
@@ -229,12 +214,12 @@ class Run:
         `ValueNotStorable` for anything else.
         """
         if type(value) is not float:
-            value = check_number(name, value, step)
+            value = logged.check_number(name, value, step)
         if type(name) is not str or not 0 < len(name) <= MAX_NAME or not name.isprintable():
-            name = check_name(name)
+            name = logged.check_name(name)
         if step is not None:
             if type(step) is not int or not 0 <= step <= MAX_INT:
-                step = check_step(name, step)
+                step = logged.check_step(name, step)
             before = self._steps.get(name, -1)
             if step <= before:
                 self._remark(name, "step %s after %s; points keep the order of the calls", step, before)
@@ -245,9 +230,9 @@ class Run:
         if self.watcher is not None:
             self.watcher.on_scalar(name, step, value)
 
-    def _log_part(self, name: str, points: Iterable[PointTuple]) -> None:
+    def _log_part(self, name: str, points: Iterable[logged.PointTuple]) -> None:
         """Add the points of a part of this run, with the part's name before theirs."""
-        self.sink.emit(Points([(next(self._seq), check_name(f"{name}/{series}"), step, value, at)
+        self.sink.emit(Points([(next(self._seq), logged.check_name(f"{name}/{series}"), step, value, at)
                                for _, series, step, value, at in points]))
 
     def _remark(self, name: str, text: str, *values: Any) -> None:
@@ -273,7 +258,7 @@ class Run:
         else:
             source = _opened(content)
         with source:
-            label = check_label(Path(source.name).name if name is None else name)
+            label = logged.check_label(Path(source.name).name if name is None else name)
             staged = self._staged(source)
         self.sink.emit(ArtifactStaged(label, str(staged)))
 
@@ -320,7 +305,7 @@ class Run:
 
         Values that are not finite numbers count as unknown and raise nothing.
         """
-        so_far = progress_of(done, total, note, elapsed_s=time.monotonic() - self._began)
+        so_far = logged.progress_of(done, total, note, elapsed_s=time.monotonic() - self._began)
         self.sink.emit(ProgressSet(so_far))
 
     def should_stop(self) -> bool:

@@ -35,28 +35,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, ClassVar, Self
 
+from hyperspace_core import records
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import StoreError, UsageError
 from hyperspace_core.records.filter import ORDER_NEWEST, ORDER_OLDEST, RunFilter
 from hyperspace_core.records.logged import Point, Progress
-from hyperspace_core.records.run import (
-    Artifact,
-    BeatAnswer,
-    Claim,
-    Finish,
-    Held,
-    Lease,
-    Migration,
-    NewRun,
-    OutputChunk,
-    Owner,
-    Rewrite,
-    Rewritten,
-    RunRecord,
-    Snapshot,
-    Update,
-    WorkerInfo,
-)
 from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
 from hyperspace_core.records.states import State
 
@@ -135,7 +118,7 @@ class Store(ABC):
     # -- the queue -------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None,
+    def submit(self, runs: Sequence[records.NewRun], *, owner: records.Owner | None = None,
                tokens: Sequence[str] = ()) -> list[int]:
         """T1: store all of the runs or none; their ids in order.
 
@@ -145,8 +128,8 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
-              exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
+    def claim(self, project: str, owner: records.Owner, token: str, *, tasks: Collection[str] | None = None,
+              exclude: Collection[int] = (), only: Collection[int] | None = None) -> records.Claim | None:
         """T2: claim the oldest queued run of the highest priority; None without one.
 
         The caller makes a new `token` for every claim (`new_token`); a repeat with the same token returns the
@@ -163,15 +146,15 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
+    def beat(self, lease: records.Lease, progress: Progress | None = None) -> records.BeatAnswer:
         """T3: renew the lease, store the progress, return the owner's command."""
 
     @abstractmethod
-    def update(self, lease: Lease, change: Update) -> bool:
+    def update(self, lease: records.Lease, change: records.Update) -> bool:
         """Fenced: update the run. `info` is replaced, provenance is added."""
 
     @abstractmethod
-    def finish(self, lease: Lease, finish: Finish) -> bool:
+    def finish(self, lease: records.Lease, finish: records.Finish) -> bool:
         """T4, T5, T6, T10: end the run. False: fenced (call `late`). Repeats: True.
 
         COMPLETED ends as COMPLETED, CANCELLED as CANCELLED; the other outcomes count a failure and end as
@@ -180,26 +163,26 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def release(self, lease: Lease, reason: str | None = None) -> bool:
+    def release(self, lease: records.Lease, reason: str | None = None) -> bool:
         """T7: release the run without a failure. False: fenced. Repeats: True."""
 
     @abstractmethod
-    def held(self, project: str) -> list[Held]:
+    def held(self, project: str) -> list[records.Held]:
         """The leases of all running runs of the project, for an observer."""
 
     @abstractmethod
-    def reap(self, seen: Held, reason: str = "") -> State | None:
+    def reap(self, seen: records.Held, reason: str = "") -> State | None:
         """T8: compare-and-set on `(attempt, token, beat)`. The new state, or None.
 
         Only for the observer of leases, or after a local proof that the owner is dead.
         """
 
     @abstractmethod
-    def readopt(self, lease: Lease, owner: Owner) -> bool:
+    def readopt(self, lease: records.Lease, owner: records.Owner) -> bool:
         """T13: take up a reaped run if not claimed since; the loss is not counted."""
 
     @abstractmethod
-    def late(self, lease: Lease, finish: Finish) -> bool:
+    def late(self, lease: records.Lease, finish: records.Finish) -> bool:
         """T12: keep a fenced owner's outcome as a note. False: no such attempt."""
 
     @abstractmethod
@@ -221,12 +204,12 @@ class Store(ABC):
     # -- reading ---------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def get(self, run: int) -> RunRecord:
+    def get(self, run: int) -> records.RunRecord:
         """The record with attempts and provenance. Raises `NotFound`."""
 
     @abstractmethod
     def find(self, where: RunFilter, *, order: str = ORDER_NEWEST,
-             limit: int | None = None) -> Iterator[RunRecord]:
+             limit: int | None = None) -> Iterator[records.RunRecord]:
         """The records that match. `order` is one of `records.filter.ORDERS`."""
 
     @abstractmethod
@@ -243,7 +226,7 @@ class Store(ABC):
 
     @abstractmethod
     def annotate(self, run: int, *, add_tags: Collection[str] = (), remove_tags: Collection[str] = (),
-                 note: str | None = None, priority: int | None = None) -> RunRecord:
+                 note: str | None = None, priority: int | None = None) -> records.RunRecord:
         """Change tags, note or priority of a run; never its outcome."""
 
     @abstractmethod
@@ -257,7 +240,7 @@ class Store(ABC):
 
     @abstractmethod
     def append(self, run: int, attempt: int, *, points: Sequence[Point] = (),
-               output: Sequence[OutputChunk] = ()) -> None:
+               output: Sequence[records.OutputChunk] = ()) -> None:
         """Add points and output to an attempt; a known `seq` is ignored. No fence."""
 
     @abstractmethod
@@ -266,25 +249,26 @@ class Store(ABC):
         """Metric points with `seq > after`, in order; by default of the current attempt."""
 
     @abstractmethod
-    def output(self, run: int, *, attempt: int | None = None, after: int = -1) -> Iterator[OutputChunk]:
+    def output(self, run: int, *, attempt: int | None = None,
+               after: int = -1) -> Iterator[records.OutputChunk]:
         """Output chunks with `seq > after`, in order; by default of the current attempt."""
 
     @abstractmethod
-    def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> Artifact:
+    def put_artifact(self, run: int, attempt: int, name: str, content: Path) -> records.Artifact:
         """Copy a file in under a label; the same label and attempt again replaces."""
 
     @abstractmethod
-    def artifacts(self, run: int, *, attempt: int | None = None) -> list[Artifact]:
+    def artifacts(self, run: int, *, attempt: int | None = None) -> list[records.Artifact]:
         """Labels and contents, sorted by name; by default of the current attempt."""
 
     @abstractmethod
-    def open_artifact(self, artifact: Artifact) -> IO[bytes]:
+    def open_artifact(self, artifact: records.Artifact) -> IO[bytes]:
         """Open the content for reading. Raises `NotFound` if it is gone."""
 
     # -- workers ---------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def present(self, worker: WorkerInfo) -> None:
+    def present(self, worker: records.WorkerInfo) -> None:
         """Register a worker and its activity, at its start and each heartbeat."""
 
     @abstractmethod
@@ -292,7 +276,7 @@ class Store(ABC):
         """Unregister a worker."""
 
     @abstractmethod
-    def workers(self, project: str) -> list[WorkerInfo]:
+    def workers(self, project: str) -> list[records.WorkerInfo]:
         """Registered workers, dead ones included: judge by beat and process."""
 
 
@@ -318,7 +302,7 @@ class Sources(Capability):
     ability = "keep source code"
 
     @abstractmethod
-    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
+    def put_snapshot(self, snapshot: records.Snapshot, read: Callable[[str], bytes]) -> None:
         """Store a snapshot; `read(path)` is called only for new contents.
 
         Idempotent; each content is stored once. The snapshot is kept while a run's `code` or the provenance
@@ -327,7 +311,7 @@ class Sources(Capability):
         """
 
     @abstractmethod
-    def snapshot(self, digest: str) -> Snapshot:
+    def snapshot(self, digest: str) -> records.Snapshot:
         """The snapshot with this digest. Raises `NotFound`."""
 
     @abstractmethod
@@ -363,7 +347,7 @@ class Searches(Capability):
         """The project's searches, oldest first; optionally only of these states or uids."""
 
     @abstractmethod
-    def propose(self, search: int, number: int, run: NewRun, *, redrawn: int = 0,
+    def propose(self, search: int, number: int, run: records.NewRun, *, redrawn: int = 0,
                 repeat: bool = False) -> int | None:
         """Queue a run as proposal `number`: compare-and-set on the number so far.
 
@@ -396,11 +380,11 @@ class Migrations(Capability):
     ability = "change runs that have ended"
 
     @abstractmethod
-    def migrations(self, project: str) -> list[Migration]:
+    def migrations(self, project: str) -> list[records.Migration]:
         """All applied migrations, oldest first; `runs`: the number rewritten."""
 
     @abstractmethod
-    def migrate(self, migration: Migration, rewrites: Sequence[Rewrite]) -> list[int]:
+    def migrate(self, migration: records.Migration, rewrites: Sequence[records.Rewrite]) -> list[int]:
         """Rewrite scenario and config of finished runs in one step; their ids.
 
         Skipped are runs that have not ended, that differ from `old_scenario` and `old_config`, or that have
@@ -418,11 +402,11 @@ class Migrations(Capability):
         """
 
     @abstractmethod
-    def rewritten(self, run: int) -> list[Rewritten]:
+    def rewritten(self, run: int) -> list[records.Rewritten]:
         """Scenario and config of a run before each of its migrations, oldest first."""
 
     @abstractmethod
-    def amend(self, run: int, name: str, entry: Tree | None) -> RunRecord:
+    def amend(self, run: int, name: str, entry: Tree | None) -> records.RunRecord:
         """Store a metric computed after the run has ended, as `info["rescored"][name]`; None removes it. The
         result and the other entries of `info` do not change. Repeats change nothing.
 
@@ -448,7 +432,7 @@ class Maintenance(Capability):
         """Remove only contents that no artifact and no run's snapshot names."""
 
     @abstractmethod
-    def restore(self, records: Sequence[RunRecord]) -> list[int]:
+    def restore(self, records: Sequence[records.RunRecord]) -> list[int]:
         """Store records of another store unchanged, all or none; their new ids.
 
         Only the `id` is new: attempts with their notes, times, counts and reasons are kept. `parent` is kept
@@ -468,12 +452,12 @@ def searches_of(store: Store, project: str, *, states: Collection[SearchState] =
     return store.searches(project, states=states, uids=uids) if isinstance(store, Searches) else []
 
 
-def rewritten_of(store: Store, record: RunRecord) -> list[Rewritten]:
+def rewritten_of(store: Store, record: records.RunRecord) -> list[records.Rewritten]:
     """Scenario and config of a run before each of its migrations, oldest first; [] if it has none."""
     return Migrations.of(store).rewritten(record.id) if record.migrated else []
 
 
-def migrations_of(store: Store, project: str) -> dict[str, Migration]:
+def migrations_of(store: Store, project: str) -> dict[str, records.Migration]:
     """The migrations that were applied to a project's runs, by name, oldest first."""
     return {one.name: one for one in store.migrations(project)} if isinstance(store, Migrations) else {}
 

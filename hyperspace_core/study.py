@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from hyperspace_core import submission
 from hyperspace_core.errors import UsageError, error_line
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.extension.accessors import RESULTS, STUDY, Accessors, collect
@@ -23,19 +24,7 @@ from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.table import best_first, gc_paused
 from hyperspace_core.storage import Store, new_token, rewritten_of
-from hyperspace_core.submission import (
-    BATCH,
-    Pin,
-    Pinner,
-    SubmitOptions,
-    check_wish,
-    checked_plan,
-    pin_of,
-    plan,
-    plan_rerun,
-    plan_rerun_of_old,
-    problem_of_task,
-)
+from hyperspace_core.submission import Pin, Pinner, SubmitOptions, checked_plan, plan, problem_of_task
 
 if TYPE_CHECKING:
     from hyperspace_core.results.comparable import Comparable, CurrentCode
@@ -171,7 +160,7 @@ class Study:
     def submit_batches(self, runs: Iterable[NewRun], pin: Pin) -> Iterator[list[int]]:
         """Queue planned runs, a thousand in each step; yields the ids of each step."""
         rest = map(pin.on, map(self.check_submission, runs))
-        while batch := list(islice(rest, BATCH)):
+        while batch := list(islice(rest, submission.BATCH)):
             yield self.store.submit(batch)
 
     def check_submission(self, run: NewRun) -> NewRun:
@@ -219,15 +208,15 @@ class Study:
     def plan_rerun(self, record: RunRecord, changes: Mapping[str, Any] | None, wishes: SubmitOptions,
                    code: str = "pinned") -> list[NewRun]:
         """Plan the runs that `rerun` would queue."""
-        check_wish(code, ("original", "pinned", "current"))
+        submission.check_wish(code, ("original", "pinned", "current"))
         if code != "original":
-            return plan_rerun(self.project, record, changes, wishes)
+            return submission.plan_rerun(self.project, record, changes, wishes)
         before = rewritten_of(self.store, record)
-        return plan_rerun_of_old(record, before[0] if before else None, changes, wishes)
+        return submission.plan_rerun_of_old(record, before[0] if before else None, changes, wishes)
 
     def pin_rerun(self, record: RunRecord, code: str) -> Pin:
         """The code that `rerun` would queue them with; stored if it is the current code."""
-        return pin_of(record) if code == "original" else self.pin(code)
+        return submission.pin_of(record) if code == "original" else self.pin(code)
 
     def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
         """Execute a planned run in this process; see `run`."""

@@ -10,19 +10,11 @@ from typing import Any, Literal, get_args
 
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS, components_section
 from hyperspace_core.capture.snapshot import ProjectCode, SourceChanged, project_code
+from hyperspace_core.config import tree as trees
 from hyperspace_core.config.complete import LIMIT, check_seed, choose_seed, plain_config, take_seed
 from hyperspace_core.config.grid import grid_size, iter_grid
 from hyperspace_core.config.signature import class_name
-from hyperspace_core.config.tree import (
-    MAX_DEPTH,
-    Tree,
-    is_whole_number,
-    merge,
-    shown,
-    too_deep,
-    unwrapped,
-    without_unquoted,
-)
+from hyperspace_core.config.tree import Tree, merge, shown, without_unquoted
 from hyperspace_core.errors import ConfigError, UsageError, did_you_mean, error_line
 from hyperspace_core.execution.code import GIT, PINNED
 from hyperspace_core.execution.identity import user_at_host
@@ -227,8 +219,8 @@ def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:
 
 
 def _whole(name: str, value: Any, least: int | None = None) -> int:
-    number = unwrapped(value)
-    if not is_whole_number(number) or (least is not None and number < least):
+    number = trees.unwrapped(value)
+    if not trees.is_whole_number(number) or (least is not None and number < least):
         at_least = "" if least is None else f" >= {least}"
         raise UsageError(f"{name}: expected a whole number{at_least}, got {value!r}")
     return int(number)
@@ -239,9 +231,9 @@ def _as_tree(config: Mapping[str, Any] | None, project: Project | None = None) -
         return {}
     if not isinstance(config, Mapping):
         raise ConfigError(f"config: expected a dict of hyper-parameters, found {type(config).__name__}")
-    deep = too_deep(config)                # before the copy, which recurses as deep as the tree
+    deep = trees.too_deep(config)                # before the copy, which recurses as deep as the tree
     if deep is not None:
-        raise ConfigError(f"config: nested deeper than {MAX_DEPTH} levels at {deep}")
+        raise ConfigError(f"config: nested deeper than {trees.MAX_DEPTH} levels at {deep}")
     tree: Tree = plain_config(config, "", class_name if project is None else project.registry.name_of)
     return tree
 

@@ -14,38 +14,16 @@ from pathlib import PurePath
 from typing import Any
 
 from hyperspace_core.components import Lazy
-from hyperspace_core.config import types
+from hyperspace_core.config import signature as signatures, tree as trees, types
+from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.registry import Entry, Registry, fits, pick
-from hyperspace_core.config.signature import (
-    NameOf,
-    Parameter,
-    Signature,
-    class_name,
-    default_tree,
-    family_of,
-    signature_of,
-    tree_of,
-)
-from hyperspace_core.config.tree import (
-    CLASS_NAME,
-    HIGHEST,
-    LOWEST,
-    MISSING,
-    Tree,
-    Unquoted,
-    copied,
-    is_whole_number,
-    join,
-    match_key,
-    shown,
-    too_deep,
-    unwrapped,
-)
+from hyperspace_core.config.signature import NameOf, Parameter, Signature, default_tree, signature_of
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, Unquoted, join, shown, unwrapped
 from hyperspace_core.errors import ConfigError, RegistrationError, UnknownClassError, nearest
 
 # -- Convert what Python code may write in a config --
 
-def plain_config(value: Any, path: str = "", name_of: NameOf = class_name) -> Any:
+def plain_config(value: Any, path: str = "", name_of: NameOf = signatures.class_name) -> Any:
     """A config as Python code may write it, in JSON values: the rest is left for completion to judge.
 
     Objects and classes of components become sections and names; arrays and ranges become lists. Raises
@@ -59,9 +37,10 @@ def plain_config(value: Any, path: str = "", name_of: NameOf = class_name) -> An
     if isinstance(value, type):
         family = family_of(value)
         return value if family is None else name_of(family, value)
-    if isinstance(value, Lazy) or family_of(type(value)) is not None or types.is_plain_record(type(value)):
+    target = type(value)
+    if isinstance(value, Lazy) or family_of(target) is not None or types.is_plain_record(target):
         try:
-            return tree_of(value, name_of)
+            return signatures.tree_of(value, name_of)
         except RegistrationError as error:
             raise ConfigError(f"`{path}`: {error}") from None
     if isinstance(value, PurePath | Enum):
@@ -85,7 +64,7 @@ def by_parameter(section: Mapping[Any, Any], signature: Signature, path: str) ->
         if not isinstance(key, str):
             problems.append(f"`{path or signature.name}`: {bad_key(key)}")
             continue
-        name = match_key(key, signature.by_name)
+        name = trees.match_key(key, signature.by_name)
         if name is None:
             problems.append(f"`{join(path, key)}`: {_unknown(key, signature)}")
         elif name in spelling:
@@ -165,7 +144,7 @@ class _Completion:
         self.unknown_class = False
 
     def run(self, kind: types.Kind, tree: Any, path: str, signature: Signature | None) -> Any:
-        deep = too_deep(tree)
+        deep = trees.too_deep(tree)
         if deep is not None:
             raise ConfigError(f"{_at(path)}nested deeper than 64 levels at {deep}")
         if signature is None:
@@ -191,7 +170,7 @@ class _Completion:
         if type(value) is Unquoted and not isinstance(kind, types.Value | types.EnumOf | types.OptionalOf):
             value = value.value if not isinstance(kind, types.UnionOf) or any(
                 fits(one, value.value, self.registry) for one in kind.kinds) else str(value)
-            if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
+            if isinstance(value, int) and not trees.LOWEST <= value <= trees.HIGHEST:
                 return self.problem(path, "integer too large (limit 64 bit)")
         match kind:
             case types.Value() | types.EnumOf():
@@ -216,9 +195,9 @@ class _Completion:
                     return self.mismatch(path, kind, value)
                 return self.value(value, member, base, path)
             case types.RawDict():
-                return copied(value) if isinstance(value, Mapping) else self.mismatch(path, kind, value)
+                return trees.copied(value) if isinstance(value, Mapping) else self.mismatch(path, kind, value)
             case types.AnyValue():
-                return copied(value)
+                return trees.copied(value)
             case types.Opaque(label=label):
                 return self.problem(path, f"{label} cannot be written in a config; found {shown(value)}")
 
@@ -365,7 +344,7 @@ def choose_seed(config: Any, *, given: int | None = None, task: int | None = Non
 
 def check_seed(where: str, value: Any) -> int:
     value = unwrapped(value)
-    if not is_whole_number(value) or not 0 <= value < LIMIT:
+    if not trees.is_whole_number(value) or not 0 <= value < LIMIT:
         huge = isinstance(value, int) and value.bit_length() > 64      # Python may refuse to print it
         found = "an integer beyond 64 bit" if huge else repr(value)
         raise ConfigError(f"{where}: expected a whole number from 0 to {LIMIT - 1}, found {found}")

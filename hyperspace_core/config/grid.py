@@ -13,22 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyperspace_core.config import types
+from hyperspace_core.config import tree as trees, types
 from hyperspace_core.config.jsonfile import parse_value
 from hyperspace_core.config.registry import Registry, fits
 from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
-from hyperspace_core.config.tree import (
-    CLASS_NAME,
-    EACH,
-    MISSING,
-    Tree,
-    Unquoted,
-    join,
-    match_key,
-    merge,
-    shown,
-    too_deep,
-)
+from hyperspace_core.config.tree import CLASS_NAME, EACH, Tree, join, match_key, merge, shown
 from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError, did_you_mean
 from hyperspace_core.ranges import each
 
@@ -105,7 +94,7 @@ def iter_grid(grid: Mapping[str, Any], signature: Signature, registry: Registry)
 def _node(grid: Mapping[str, Any], signature: Signature, registry: Registry) -> Node:
     if not isinstance(grid, Mapping):
         raise ConfigError(f"grid: expected a dict of hyper-parameters, found {type(grid).__name__}")
-    deep = too_deep(grid)
+    deep = trees.too_deep(grid)
     if deep is not None:
         raise ConfigError(f"grid: nested deeper than 64 levels at {deep}")
     if EACH in grid and EACH not in signature.by_name:
@@ -257,7 +246,7 @@ class _Reading:
             tree = default_tree(parameter, parameter.name, self.registry.name_of)
         except HyperspaceError:
             return None                                    # completion reports it, if it is used
-        return None if tree is MISSING else tree
+        return None if tree is trees.MISSING else tree
 
 
 def _family_in(kind: types.Kind) -> types.FamilyKind | None:
@@ -384,7 +373,7 @@ def _put(tree: Tree, path: tuple[str, ...], value: Any) -> None:
 
 def _section(tree: Tree, key: str, path: str, wanted: str) -> Tree:
     inner = tree.setdefault(key, {})
-    if isinstance(inner, str) and type(inner) is not Unquoted:
+    if isinstance(inner, str) and type(inner) is not trees.Unquoted:
         inner = tree[key] = {CLASS_NAME: inner}            # a component's bare name
     elif isinstance(inner, list):
         inner = tree[key] = {EACH: inner}

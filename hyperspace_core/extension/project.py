@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hyperspace_core import errors
 from hyperspace_core.components import Dataset, Model, Preprocessor, Scenario, Scorer, Trainer
 from hyperspace_core.config.build import build_arguments, build_component
 from hyperspace_core.config.complete import complete, complete_component, missing
@@ -19,27 +20,9 @@ from hyperspace_core.config.signature import Signature, default_tree, signature_
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, shown
 from hyperspace_core.config.types import FamilyKind, Kind, OptionalOf, RawDict, UnionOf
 from hyperspace_core.config.walk import ConfigSection, component_sections, own_default, sections
-from hyperspace_core.errors import (
-    ConfigError,
-    HyperspaceError,
-    ProjectError,
-    TaskError,
-    UnknownClassError,
-    UnknownTaskError,
-    did_you_mean,
-    nearest,
-)
-from hyperspace_core.extension.manager import (
-    LOAD_ERRORS,
-    Extensions,
-    Found,
-    build_manager,
-    by_name,
-    conflict,
-    find,
-    implemented,
-    with_place,
-)
+from hyperspace_core.errors import ConfigError, HyperspaceError, ProjectError, TaskError, UnknownClassError
+from hyperspace_core.extension import manager
+from hyperspace_core.extension.manager import LOAD_ERRORS, Extensions, Found
 from hyperspace_core.extension.register import (
     NewDefault,
     Register,
@@ -183,8 +166,8 @@ class Project:
             raise TaskError(self.task_errors[name])
         known = sorted({*self.tasks, *self.task_errors})
         listed = f"Known: {', '.join(known)}." if known else "It has no tasks."
-        meant = did_you_mean(name, known) or "."
-        raise UnknownTaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
+        meant = errors.did_you_mean(name, known) or "."
+        raise errors.UnknownTaskError(f"no task '{name}' in project '{self.name}'{meant} {listed}")
 
     def scenario_signature(self, scenario: Task | Tree) -> Signature:
         """A scenario's hyper-parameters: the signature of the innermost `single_run`."""
@@ -263,7 +246,7 @@ class Project:
 
 def installed_projects() -> list[Found]:
     """The installed projects, by name; none is imported."""
-    return find(PROJECTS_GROUP)
+    return manager.find(PROJECTS_GROUP)
 
 
 def open_project(name: str, extensions: Extensions | None = None, *,
@@ -276,7 +259,7 @@ def open_project(name: str, extensions: Extensions | None = None, *,
     installed or cannot be imported, `RegistrationError` for an invalid registration, `TaskError` for a
     `tasks_dir` that is no folder. A plugin that fails to register is reported as broken and left out.
     """
-    return opened(name, extensions or build_manager(), None if tasks_dir is None else Path(tasks_dir))
+    return opened(name, extensions or manager.build_manager(), None if tasks_dir is None else Path(tasks_dir))
 
 
 # -- Folders of task files. A broken file is reported when its task is requested --
@@ -363,16 +346,16 @@ def opened(name: str, extensions: Extensions, tasks_dir: Path | None) -> Project
 
 def _installed(name: str) -> Found:
     """The project's entry point; no other project is imported."""
-    names = by_name(find(PROJECTS_GROUP))
+    names = manager.by_name(manager.find(PROJECTS_GROUP))
     found = names.get(name)
     if found is None:
-        near = nearest(name, names)
+        near = errors.nearest(name, names)
         known = f"Known: {', '.join(names)}." if names else "None is."
         meant = f" Did you mean '{near}'?" if near else ""
         raise ProjectError(f"no project '{name}' is installed. {known}{meant} (A project registers itself "
                            f"under '{PROJECTS_GROUP}'; is it pip-installed?)")
     if len(found) > 1:
-        raise ProjectError(f"project '{name}' is {conflict(found)}")
+        raise ProjectError(f"project '{name}' is {manager.conflict(found)}")
     return found[0]
 
 
@@ -401,12 +384,12 @@ def _registered(found: Found, extensions: Extensions) -> Registered:
 def _companions(found: Found, extensions: Extensions) -> dict[str, tuple[Found, ModuleType]]:
     """Other distributions' component modules; those with hooks become plugins."""
     modules: dict[str, tuple[Found, ModuleType]] = {}
-    for one in find(COMPONENTS_GROUP):
+    for one in manager.find(COMPONENTS_GROUP):
         if one.name != found.name or one.distribution in extensions.disabled:
             continue
         try:
             module = one.load()
-            if isinstance(module, ModuleType) and not any(implemented(extensions.manager, module)):
+            if isinstance(module, ModuleType) and not any(manager.implemented(extensions.manager, module)):
                 modules[one.distribution] = (one, module)
             elif not extensions.manager.is_registered(module):
                 extensions.add(module, one, name=one.distribution)
@@ -429,7 +412,7 @@ def _fill(contents: Registered, found: Found, extensions: Extensions,
             if isinstance(error, HyperspaceError):
                 raise
             raise ProjectError(f"project '{found.name}' ({found.source}) cannot be opened: "
-                               f"its hyperspace_register failed: {with_place(error)}") from error
+                               f"its hyperspace_register failed: {manager.with_place(error)}") from error
     for name, (one, module) in modules.items():
         try:
             Register(contents, origin=one.source, project=found.name).module(module)

@@ -11,19 +11,12 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from hyperspace_core import errors
 from hyperspace_core.config.build import build_value
 from hyperspace_core.config.complete import complete_value
 from hyperspace_core.config.migrate import applied
 from hyperspace_core.config.tree import Tree, is_number, shown, unwrapped
-from hyperspace_core.errors import (
-    ConfigError,
-    ExitCode,
-    HyperspaceError,
-    NotFound,
-    UnknownClassError,
-    UsageError,
-    did_you_mean,
-)
+from hyperspace_core.errors import ConfigError, HyperspaceError, NotFound, UnknownClassError, UsageError
 from hyperspace_core.extension.manager import Extensions, build_manager, find
 from hyperspace_core.extension.project import Project, open_project
 from hyperspace_core.markers import PLUGINS_GROUP
@@ -88,7 +81,7 @@ def _extensions(plugins: Collection[str]) -> Extensions:
     installed = {found.name for found in find(PLUGINS_GROUP)}
     for name in plugins:
         if name not in installed:
-            raise UsageError(f"no plugin '{name}' is installed{did_you_mean(name, installed)}")
+            raise UsageError(f"no plugin '{name}' is installed{errors.did_you_mean(name, installed)}")
     extensions = build_manager(disable=installed - set(plugins))
     extensions.require_whole()
     return extensions
@@ -210,7 +203,7 @@ def _message(path: str, expected: Any, found: Any) -> str:
 class GoldenDiffers(HyperspaceError):
     """The outputs differ from the golden data; names the first difference."""
 
-    exit_code = ExitCode.FAILED
+    exit_code = errors.ExitCode.FAILED
 
 
 def golden(folder: str | Path, name: str = "default") -> tuple[Any, Any]:
@@ -223,7 +216,7 @@ def golden(folder: str | Path, name: str = "default") -> tuple[Any, Any]:
     if name not in known:
         has = f"it has {', '.join(known)}" if known else "the scenario logs none with run.log_golden(...)"
         raise NotFound(f"{exported.folder}: no golden data {name!r} was exported"
-                       f"{did_you_mean(name, known) or f'; {has}'}")
+                       f"{errors.did_you_mean(name, known) or f'; {has}'}")
     return _side(exported, name, "inputs"), _side(exported, name, "outputs")
 
 

@@ -15,22 +15,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from hyperspace_core.config.tree import CLASS_NAME, Tree, canonical, diff, digest
 from hyperspace_core.errors import HyperspaceError, UsageError, did_you_mean
+from hyperspace_core.records import traits
 from hyperspace_core.records.filter import ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import Metric, NewRun, RunRecord
 from hyperspace_core.records.states import State
-from hyperspace_core.records.traits import (
-    DIGITS,
-    CodeKey,
-    DataRule,
-    Fingerprint,
-    Fingerprints,
-    RunTraits,
-    Sameness,
-    fingerprints_in,
-    fingerprints_of,
-    run_traits,
-    trim_provenance,
-)
+from hyperspace_core.records.traits import CodeKey, DataRule, Fingerprint, Fingerprints, RunTraits, Sameness
 from hyperspace_core.results.format import counted
 from hyperspace_core.storage import Store
 
@@ -75,7 +64,8 @@ class CurrentCode:
         if record.scenario is None or record.config is None or CLASS_NAME not in record.scenario:
             return {}
         try:
-            return fingerprints_in(component_fingerprints(self._project, record.scenario, record.config))
+            found = component_fingerprints(self._project, record.scenario, record.config)
+            return traits.fingerprints_in(found)
         except HyperspaceError:
             return {}
 
@@ -302,7 +292,7 @@ def select_comparable(records: Iterable[RunRecord], ask: Callable[[], CurrentCod
     `ask` gives the current code; it is called only if the runs alone do not decide it. `newest=False`: the
     current code is the reference, even if no run has it.
     """
-    given = run_traits(records)
+    given = traits.run_traits(records)
     reasons: dict[int, tuple[Reason, ...]] = {}
     for _, group in groupby(sorted(given, key=_task), key=_task):
         runs = list(group)
@@ -324,7 +314,7 @@ def comparable_runs(study: Study, task: str) -> Comparison:
     The records keep only the sections of provenance that were compared.
     """
     wanted = RunFilter(project=study.name, tasks=(task,), states=(State.COMPLETED,))
-    records = map(trim_provenance, study.store.find(wanted, order=ORDER_OLDEST))
+    records = map(traits.trim_provenance, study.store.find(wanted, order=ORDER_OLDEST))
     return select_comparable(records, lambda: CurrentCode(study.project), newest=False)
 
 
@@ -368,7 +358,7 @@ def same_behaviour_line(name: str, old: str, new: str) -> str:
     """The `register.same_behaviour` line; empty if a fingerprint is not SHA-256."""
     if not all(map(_HEXADECIMAL.fullmatch, (old, new))):
         return ""
-    return f'register.same_behaviour("{name}", "{old[:DIGITS]}", "{new[:DIGITS]}")'
+    return f'register.same_behaviour("{name}", "{old[:traits.DIGITS]}", "{new[:traits.DIGITS]}")'
 
 
 def _words(one: LeftOut) -> str:
@@ -411,7 +401,7 @@ def without_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[
 
 
 def _is_current(record: RunRecord, current_code: CurrentCode) -> bool:
-    own = fingerprints_of(record)
+    own = traits.fingerprints_of(record)
     if own is None:
         return True
     return not any(differing_code(own, current_code.fingerprints(record, own), current_code.sameness))

@@ -10,34 +10,14 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten, is_number
-from hyperspace_core.records.info import (
-    KEY as RESCORED,
-    NOTED,
-    Rescored,
-    decisive,
-    is_mended,
-    is_pruned,
-    rescored_of,
-    whole_of,
-)
+from hyperspace_core.records import info
+from hyperspace_core.records.info import KEY as RESCORED, Rescored, decisive, is_mended, rescored_of
 from hyperspace_core.records.run import RunRecord
+from hyperspace_core.results import table as tables
 from hyperspace_core.results.comparable import LeftOut, left_out_text
 from hyperspace_core.results.export import SHOWN, Rows
 from hyperspace_core.results.format import ids_text, value_text
-from hyperspace_core.results.table import (
-    ID,
-    METRICS,
-    RESULT,
-    SECONDS,
-    SEED,
-    Column,
-    Table,
-    best_first,
-    gc_paused,
-    rescored_path,
-    seconds_of,
-    tabulate,
-)
+from hyperspace_core.results.table import ID, RESULT, SECONDS, SEED, Column, Table
 from hyperspace_core.scenarios.parts import SPREAD
 
 # -- Mean with its confidence interval by Student's t, from the standard library only --
@@ -152,8 +132,8 @@ def measurements(record: RunRecord) -> dict[MeasurementKey, float]:
 
 def _parts(record: RunRecord) -> dict[str, tuple[Any, float]]:
     """Part → seed and value; the result is the mean of these values."""
-    names = {key.removeprefix(NOTED): note for key, note in record.info.items()
-             if key.startswith(NOTED) and isinstance(note, dict)}
+    names = {key.removeprefix(info.NOTED): note for key, note in record.info.items()
+             if key.startswith(info.NOTED) and isinstance(note, dict)}
     values: dict[str, Any] = {name: record.metrics.get(f"{record.metric.name}/{name}") for name in names}
     return {name: (names[name].get("seed"), float(value)) for name, value in values.items()
             if is_number(value)}
@@ -180,7 +160,7 @@ class Repeats:
 
     @cached_property
     def whole(self) -> tuple[RunRecord, ...]:
-        return whole_of(self.records)
+        return info.whole_of(self.records)
 
     @cached_property
     def results(self) -> tuple[float, ...]:
@@ -212,7 +192,7 @@ class Repeats:
 
     def to_json(self) -> Tree:
         """Tree for JSON."""
-        return {"runs": self.ids, "pruned": [record.id for record in self.records if is_pruned(record)],
+        return {"runs": self.ids, "pruned": [record.id for record in self.records if info.is_pruned(record)],
                 "task": self.records[0].task, "metric": self.records[0].metric,
                 "result": self.estimate, "metrics": self.as_one.metrics,
                 "scenario": without_folds(self.records[0].scenario), "config": config_of(self.records[0])}
@@ -240,14 +220,14 @@ class Repeats:
         return all(map(is_mended, self.whole))
 
 
-@gc_paused()
+@tables.gc_paused()
 def group_repeats(records: Iterable[RunRecord]) -> list[Repeats]:
     """Group the runs by config, best mean first."""
     found: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: record.id):
         found.setdefault(experiment_of(record), []).append(record)
     by_id = {group[0].id: Repeats(records=tuple(group)) for group in found.values()}
-    return [by_id[record.id] for record in best_first(group.as_one for group in by_id.values())]
+    return [by_id[record.id] for record in tables.best_first(group.as_one for group in by_id.values())]
 
 
 def has_repeats(records: Iterable[RunRecord]) -> bool:
@@ -303,12 +283,13 @@ class Grouped(Rows[Repeats]):
 
 def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:
     """Table with a row a config: runs, n, mean, sd, 95 % interval; other means."""
-    table = tabulate((group.as_one for group in groups), constant=constant, as_given=True)
-    spread = f"{METRICS}{groups[0].records[0].metric.name}/{SPREAD}" if groups and all(
+    table = tables.tabulate((group.as_one for group in groups), constant=constant, as_given=True)
+    spread = f"{tables.METRICS}{groups[0].records[0].metric.name}/{SPREAD}" if groups and all(
         group.in_parts for group in groups) else None          # shown as `sd`
     columns = [column for column in table.columns
                if not _is_of_one_run(column) and column.path != spread]
-    decides = {RESULT, *(rescored_path(group.records[0].metric.name) for group in groups if group.mended)}
+    mended = {group.records[0].metric.name for group in groups if group.mended}
+    decides = {RESULT, *map(tables.rescored_path, mended)}
     at = 1 + max(index for index, column in enumerate(columns) if column.path in decides)
     taken = {column.name for column in columns}
     known = [group.estimate for group in groups]
@@ -338,7 +319,7 @@ def _named(name: str, taken: set[str], values: Sequence[Any]) -> Column:
 
 
 def _mean_seconds(group: Repeats) -> Any:
-    known = [took for took in map(seconds_of, group.records) if took is not MISSING]
+    known = [took for took in map(tables.seconds_of, group.records) if took is not MISSING]
     return sum(known) / len(known) if known else MISSING
 
 

@@ -16,13 +16,8 @@ from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, RunFilter
 from hyperspace_core.records.info import decisive, is_mended
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.comparable import (
-    Comparison,
-    CurrentCode,
-    LeftOut,
-    left_out_text,
-    select_comparable,
-)
+from hyperspace_core.results import comparable
+from hyperspace_core.results.comparable import Comparison, CurrentCode, LeftOut
 from hyperspace_core.results.export import SHOWN, Rows
 from hyperspace_core.results.repeats import Grouped, has_repeats
 from hyperspace_core.results.table import Column, Table, best_first, ordered, tabulate
@@ -108,7 +103,7 @@ class Results(Rows[RunRecord]):
         if has_repeats(self._items[:SHOWN]):
             more.append("some runs are repeats; .grouped() shows one row a config")
         return [*more, *filter(None, [
-            left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
+            comparable.left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
 
 
 # -- Series of many runs in one long table: run, name, step, value ----
@@ -222,7 +217,7 @@ def any_mended(store: Store, where: RunFilter) -> bool:
 
 
 def _compared(records: Iterable[RunRecord], ask: AskCode | None) -> Comparison:
-    return Comparison(kept=tuple(records)) if ask is None else select_comparable(records, ask)
+    return Comparison(kept=tuple(records)) if ask is None else comparable.select_comparable(records, ask)
 
 
 def _count(store: Store, where: RunFilter) -> int:
