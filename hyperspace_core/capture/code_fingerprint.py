@@ -342,7 +342,5 @@ def _held_by(target: Any) -> list[type]:
 
 
 def _types_in(kind: types.Kind) -> list[type]:
-    match kind:
-        case types.Nested(target=target) | types.EnumOf(type=target):
-            return [target]
-    return [held for inner in types.inner_kinds(kind) for held in _types_in(inner)]
+    return [one.target if isinstance(one, types.Nested) else one.type
+            for one in types.kinds_within(kind) if isinstance(one, types.Nested | types.EnumOf)]

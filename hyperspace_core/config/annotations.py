@@ -213,22 +213,14 @@ def help_of(target: Any, name: str) -> str:
     docs = [inspect.getdoc(target) or ""]
     if isinstance(target, type) and "__init__" in vars(target):
         docs.append(inspect.getdoc(vars(target)["__init__"]) or "")
-    for doc in docs:
-        text = _described(doc, re.escape(name))
-        if text:
-            return text
-    return ""
+    return next(filter(None, (_described(doc, re.escape(name)) for doc in docs)), "")
 
 
 def _described(doc: str, name: str) -> str:
     numpydoc = re.search(rf"^{name} : .*\n((?:[ \t]+\S.*\n?)+)", doc, re.MULTILINE)
     if numpydoc:
-        return _first_sentence(numpydoc[1])
+        return re.split(r"(?<=\.)\s", " ".join(numpydoc[1].split()), maxsplit=1)[0]      # the first sentence
     line = re.search(rf"^[ \t]*(?::param[ \t]+(?:[\w\[\], |.]+[ \t]+)?|:)?`{{0,2}}{name}`{{0,2}}"
                      r"(?:[ \t]*\([^)\n]*\))?:[ \t]+(\S.*)$", doc, re.MULTILINE)
     return line[1].strip() if line else ""
 
-
-def _first_sentence(text: str) -> str:
-    joined = " ".join(text.split())
-    return re.split(r"(?<=\.)\s", joined, maxsplit=1)[0]

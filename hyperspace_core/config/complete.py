@@ -125,16 +125,6 @@ def complete_value(tree: Any, kind: types.Kind, registry: Registry, *, path: str
     return _Completion(registry).run(kind, tree, path, None)
 
 
-def validate(tree: Mapping[str, Any], signature: Signature, registry: Registry, *,
-             path: str = "") -> tuple[str, ...]:
-    """All problems that `complete` would report, a line each."""
-    try:
-        complete(tree, signature, registry, path=path)
-    except ConfigError as error:
-        return error.problems
-    return ()
-
-
 class _Completion:
     """One walk over a tree; continues after a problem to report all together."""
 
@@ -174,7 +164,10 @@ class _Completion:
                 return self.problem(path, "integer too large (limit 64 bit)")
         match kind:
             case types.Value() | types.EnumOf():
-                return self.plain(value, kind, path)
+                try:
+                    return types.accept(kind, value)
+                except types.Mismatch as error:
+                    return self.problem(path, str(error))
             case types.OptionalOf(kind=inner):
                 return None if unwrapped(value) is None else self.value(value, inner, base, path)
             case types.FamilyKind():
@@ -200,12 +193,6 @@ class _Completion:
                 return trees.copied(value)
             case types.Opaque(label=label):
                 return self.problem(path, f"{label} cannot be written in a config; found {shown(value)}")
-
-    def plain(self, value: Any, kind: types.Value | types.EnumOf, path: str) -> Any:
-        try:
-            return types.accept(kind, value)
-        except types.Mismatch as error:
-            return self.problem(path, str(error))
 
     def items(self, value: Any, kind: types.ListOf | types.TupleOf, path: str) -> Any:
         if not isinstance(value, list | tuple | set | frozenset):
@@ -282,11 +269,7 @@ class _Completion:
 
     def is_of(self, base: Any, kind: types.FamilyKind, entry: Entry) -> bool:
         """Whether the default is of exactly that class, under any of its names."""
-        name = base.get(CLASS_NAME) if isinstance(base, dict) else None
-        try:
-            return name is not None and self.registry.find(kind.family, name) is entry
-        except UnknownClassError:
-            return False
+        return isinstance(base, dict) and self.registry.get(kind.family, base.get(CLASS_NAME)) is entry
 
     def section(self, value: Any, signature: Signature, base: Any, path: str, *, lazy: bool = False) -> Tree:
         if not isinstance(value, Mapping):
@@ -314,12 +297,9 @@ class _Completion:
         where = f"{signature.name}.{parameter.name}"
         try:
             return default_tree(parameter, where, self.registry.name_of)
-        except UnknownClassError as error:
+        except (UnknownClassError, RegistrationError) as error:
             if used:
-                self.unknown_class = True
-                self.problem(join(path, parameter.name), str(error))
-        except RegistrationError as error:
-            if used:
+                self.unknown_class |= isinstance(error, UnknownClassError)
                 self.problem(join(path, parameter.name), str(error))
         return MISSING
 

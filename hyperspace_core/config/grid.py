@@ -9,6 +9,7 @@ is three configs.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from hyperspace_core.config.jsonfile import parse_value
 from hyperspace_core.config.registry import Registry, fits
 from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
 from hyperspace_core.config.tree import CLASS_NAME, EACH, Tree, join, match_key, merge, shown
-from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError, did_you_mean
+from hyperspace_core.errors import ConfigError, HyperspaceError, did_you_mean
 from hyperspace_core.ranges import each
 
 # -- Sums and products of values: counted without expansion, expanded lazily --
@@ -56,10 +57,7 @@ class Product:
 
     @property
     def size(self) -> int:
-        size = 1
-        for node in self.nodes:
-            size *= node.size
-        return size
+        return math.prod(node.size for node in self.nodes)
 
     def configs(self) -> Iterator[Any]:
         for values in self._combinations(0):
@@ -137,13 +135,9 @@ class _Reading:
             raise ConfigError(f"`{join(path, EACH)}`: expected a list of alternatives, found {values!r}")
         if not values:
             raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to run")
-        return Sum(tuple(self.alternative(value, kind, base, path) for value in values))
-
-    def alternative(self, value: Any, kind: types.Kind, base: Any, path: str) -> Node:
         # inside alternatives, a list can only be a value
-        if isinstance(value, list | tuple):
-            return self.sequence(value, kind, path)
-        return self.value(value, kind, base, path)
+        return Sum(tuple(self.sequence(value, kind, path) if isinstance(value, list | tuple) else
+                         self.value(value, kind, base, path) for value in values))
 
     def sequence(self, values: list[Any] | tuple[Any, ...], kind: types.Kind, path: str) -> Node:
         """A list that is a value; its items may be sections with alternatives in them."""
@@ -168,14 +162,15 @@ class _Reading:
     def mapping(self, value: Mapping[str, Any], kind: types.Kind, base: Any, path: str) -> Node:
         if set(value) == {EACH}:
             return self.alternatives(value[EACH], kind, base, path)
-        family = _family_in(kind)
+        family = types.component_kind(kind)
         if family is None:
             return self.plain_mapping(value, _member(kind, dict(value), self.registry), base, path)
         offered = value.get(CLASS_NAME, value.get(EACH))
         if isinstance(offered, list | tuple):
             rest = {key: inner for key, inner in value.items() if key not in (CLASS_NAME, EACH)}
             return self.classes(offered, rest, family, base, path)
-        if CLASS_NAME not in value and _has_raw(kind):
+        if CLASS_NAME not in value and any(isinstance(one, types.RawDict | types.DictOf)
+                                           for one in types.alternatives(kind)):
             return self.untyped(value, path)               # a plain dict in the place of a component
         kept = base if isinstance(base, dict) and value.get(CLASS_NAME, base.get(CLASS_NAME)) == base.get(
             CLASS_NAME) else None
@@ -207,6 +202,7 @@ class _Reading:
         if not offered:
             raise ConfigError(f"`{path}`: an empty list of alternatives leaves nothing to run")
         used: set[str] = set()
+        known: set[str] = set()
         nodes = []
         for one in offered:
             own = dict(one) if isinstance(one, Mapping) else {CLASS_NAME: one}
@@ -214,30 +210,21 @@ class _Reading:
             names = signature.by_name if signature is not None else {}
             shared = {key: value for key, value in rest.items() if match_key(key, names) and key not in own}
             used |= set(shared)
+            known |= set(names)
             bare = not isinstance(one, Mapping) and not shared
             nodes.append(Leaf(one) if bare else self.value(own | shared, family, base, path))
         unused = next((key for key in rest if key not in used), None)
         if unused is not None:
-            known = {name for one in offered for name in self.names_of(one, family, base)}
             raise ConfigError(f"`{join(path, unused)}`: none of the alternatives has such a parameter"
                               f"{did_you_mean(unused, known)}")
         return Sum(tuple(nodes))
-
-    def names_of(self, one: Any, family: types.FamilyKind, base: Any) -> list[str]:
-        own = one if isinstance(one, Mapping) else {CLASS_NAME: one}
-        signature = self.signature_for(own, family, base)
-        return list(signature.by_name) if signature is not None else []
 
     def signature_for(self, section: Mapping[str, Any], family: types.FamilyKind,
                       base: Any) -> Signature | None:
         name = section.get(CLASS_NAME) or (base.get(CLASS_NAME) if isinstance(base, dict) else None)
         name = name or family.base.__name__
-        if not isinstance(name, str):
-            return None
-        try:
-            return signature_of(self.registry.find(family.family, name, below=family.base).target)
-        except UnknownClassError:
-            return None
+        entry = self.registry.get(family.family, name, below=family.base)
+        return None if entry is None else signature_of(entry.target)
 
     def default(self, parameter: Parameter, base: Any) -> Any:
         if isinstance(base, dict) and parameter.name in base:
@@ -247,30 +234,6 @@ class _Reading:
         except HyperspaceError:
             return None                                    # completion reports it, if it is used
         return None if tree is trees.MISSING else tree
-
-
-def _family_in(kind: types.Kind) -> types.FamilyKind | None:
-    match kind:
-        case types.FamilyKind():
-            return kind
-        case types.LazyOf(kind=inner) | types.OptionalOf(kind=inner):
-            return _family_in(inner)
-        case types.UnionOf(kinds=kinds):
-            return next((found for found in map(_family_in, kinds) if found is not None), None)
-        case _:
-            return None
-
-
-def _has_raw(kind: types.Kind) -> bool:
-    match kind:
-        case types.RawDict() | types.DictOf():
-            return True
-        case types.OptionalOf(kind=inner):
-            return _has_raw(inner)
-        case types.UnionOf(kinds=kinds):
-            return any(map(_has_raw, kinds))
-        case _:
-            return False
 
 
 def _member(kind: types.Kind, value: Any, registry: Registry) -> types.Kind | None:

@@ -107,10 +107,8 @@ def _text_of(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError:
         raise TaskError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise TaskError(f"{path}: is a directory") from None
-    except PermissionError:
-        raise TaskError(f"{path}: permission denied") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise TaskError(f"{path}: {str(error.strerror).lower()}") from None
     except (OSError, ValueError) as error:
         raise TaskError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     try:

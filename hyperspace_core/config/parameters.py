@@ -244,7 +244,8 @@ def _annotation(source: _Source, raw: inspect.Parameter, where: str) -> Any:
     owner: Any = source.target
     annotation = raw.annotation
     if raw.name in source.fields:
-        owner = _declaring_class(source.target, raw.name)
+        # the class whose body annotates the field: its module is the scope
+        owner = next(base for base in source.target.__mro__ if raw.name in inspect.get_annotations(base))
         annotation = inspect.get_annotations(owner)[raw.name]
     if annotation is raw.empty:
         return annotation
@@ -257,11 +258,6 @@ def _annotation(source: _Source, raw: inspect.Parameter, where: str) -> Any:
             f"{where}: the annotation {str(annotation)!r} cannot be resolved at run time ({error}). Import "
             "its names at run time (not only under `if TYPE_CHECKING:`), and define classes at module level"
         ) from None
-
-
-def _declaring_class(target: type, name: str) -> type:
-    """The class whose body annotates a dataclass field: its module is the scope."""
-    return next(base for base in target.__mro__ if name in inspect.get_annotations(base))
 
 
 def _names(source: _Source, owner: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,14 +74,20 @@ class Registry:
 
         Raises `UnknownClassError` with the known names, the nearest one and the catalog's notes.
         """
-        known = self._families.get(family, {})
-        entry = known.get(name) or self._aliases.get(family, {}).get(name)
-        if entry is not None and _is_below(entry, family, below):
+        entry = self.get(family, name, below=below)
+        if entry is not None:
             return entry
         names = [entry.name for entry in self.entries(family, below=below)]
         what = snake_case((below or family).__name__).replace("_", " ")
         raise UnknownClassError(f"no {what} {name!r}. Known: {_listed(names)}.{_meant(name, names)}"
                                 f"{self._noted()}")
+
+    def get(self, family: type, name: object, *, below: type | None = None) -> Entry | None:
+        """The class that `find` finds, or None."""
+        if not isinstance(name, str):
+            return None
+        entry = self._families.get(family, {}).get(name) or self._aliases.get(family, {}).get(name)
+        return entry if entry is not None and _is_below(entry, family, below) else None
 
     def entries(self, family: type | None = None, *, below: type | None = None) -> tuple[Entry, ...]:
         """The classes of a family, or of all, by name; `below`: only its subclasses."""
@@ -197,31 +204,27 @@ def pick(kinds: tuple[types.Kind, ...], value: Any, registry: Registry) -> types
     return fitting or next((kind for kind in kinds if _resembles(kind, value)), None)
 
 
-def fits(kind: types.Kind, value: Any, registry: Registry) -> bool:  # noqa: PLR0911, PLR0912 - one line a kind
+def fits(kind: types.Kind, value: Any, registry: Registry) -> bool:  # noqa: PLR0911 - one line a kind
     """Whether the value has the shape of the kind, without a look into sections."""
     match kind:
         case types.Value() | types.EnumOf():
-            try:
-                types.accept(kind, value)
-            except types.Mismatch:
-                return False
-            return True
+            return _is_accepted(types.accept, kind, value)
         case types.FamilyKind():
-            return _names_class(kind, value, registry)
+            name = value.get(CLASS_NAME) if isinstance(value, dict) else value
+            return registry.get(kind.family, name, below=kind.base) is not None
         case types.LazyOf(kind=inner):
             return fits(inner, value, registry)
         case types.Nested(target=target):
             known = signature_of(target).by_name
             return isinstance(value, dict) and all(isinstance(k, str) and match_key(k, known) for k in value)
-        case types.ListOf(item=item):
-            return isinstance(value, list | tuple) and all(fits(item, inner, registry) for inner in value)
-        case types.TupleOf(items=items, rest=rest):
-            kinds = items if rest is None else (rest,) * len(value) if isinstance(value, list | tuple) else ()
+        case types.ListOf() | types.TupleOf():
+            kinds = types.item_kinds(kind, len(value)) if isinstance(value, list | tuple) else ()
             return isinstance(value, list | tuple) and len(kinds) == len(value) and all(
                 fits(inner, one, registry) for inner, one in zip(kinds, value, strict=True))
         case types.DictOf(item=item, key=key_kind):
             return isinstance(value, dict) and all(
-                _is_key(key_kind, key) and fits(item, inner, registry) for key, inner in value.items())
+                _is_accepted(types.key_text, key_kind, key) and fits(item, inner, registry)
+                for key, inner in value.items())
         case types.OptionalOf(kind=inner):
             return value is None or fits(inner, value, registry)
         case types.UnionOf(kinds=kinds):
@@ -234,21 +237,11 @@ def fits(kind: types.Kind, value: Any, registry: Registry) -> bool:  # noqa: PLR
             return False
 
 
-def _is_key(kind: types.Value | types.EnumOf, key: Any) -> bool:
+def _is_accepted(check: Callable[[types.Value | types.EnumOf, Any], Any], kind: types.Value | types.EnumOf,
+                 value: Any) -> bool:
     try:
-        types.key_text(kind, key)
+        check(kind, value)
     except types.Mismatch:
-        return False
-    return True
-
-
-def _names_class(kind: types.FamilyKind, value: Any, registry: Registry) -> bool:
-    name = value.get(CLASS_NAME) if isinstance(value, dict) else value
-    if not isinstance(name, str):
-        return False
-    try:
-        registry.find(kind.family, name, below=kind.base)
-    except UnknownClassError:
         return False
     return True
 

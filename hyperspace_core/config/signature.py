@@ -92,7 +92,7 @@ def value_tree(value: Any, kind: types.Kind, where: str,  # noqa: PLR0911, PLR09
     """A Python value as a tree. Raises `RegistrationError` where it is not of `kind`."""
     match kind:
         case types.Value() | types.EnumOf():
-            return _plain_tree(value, kind, where)
+            return _fitting(types.accept, kind, value, where)
         case types.OptionalOf(kind=inner):
             return None if value is None else value_tree(value, inner, where, name_of)
         case types.FamilyKind():
@@ -108,8 +108,8 @@ def value_tree(value: Any, kind: types.Kind, where: str,  # noqa: PLR0911, PLR09
         case types.DictOf(item=item, key=key_kind):
             if not isinstance(value, Mapping):
                 raise _unfit(value, kind, where)
-            return {_key_tree(key, key_kind, where): value_tree(inner, item, f"{where}.{key}", name_of)
-                    for key, inner in value.items()}
+            return {_fitting(types.key_text, key_kind, key, f"{where}: key"):
+                    value_tree(inner, item, f"{where}.{key}", name_of) for key, inner in value.items()}
         case types.UnionOf(kinds=kinds):
             return _union_tree(value, kinds, where, name_of)
         case types.RawDict():
@@ -126,18 +126,13 @@ def _unfit(value: Any, kind: types.Kind, where: str) -> RegistrationError:
     return RegistrationError(f"{where}: expected {types.describe(kind)}, found {shown(value)}")
 
 
-def _plain_tree(value: Any, kind: types.Value | types.EnumOf, where: str) -> Any:
+def _fitting(read: Callable[[types.Value | types.EnumOf, Any], Any], kind: types.Value | types.EnumOf,
+             value: Any, where: str) -> Any:
+    """What `types.accept` or `types.key_text` reads; a value that does not fit is an error of `where`."""
     try:
-        return types.accept(kind, value)
+        return read(kind, value)
     except types.Mismatch as error:
         raise RegistrationError(f"{where}: {error}") from None
-
-
-def _key_tree(key: Any, kind: types.Value | types.EnumOf, where: str) -> str:
-    try:
-        return types.key_text(kind, key)
-    except types.Mismatch as error:
-        raise RegistrationError(f"{where}: key: {error}") from None
 
 
 def _component_tree(value: Any, kind: types.FamilyKind, where: str, name_of: NameOf) -> Tree:
@@ -244,8 +239,7 @@ def _only_in_python(value: Any, kind: types.Kind) -> bool:
             return False
 
 
-__all__ = ["MISSING", "Parameter", "Signature", "family_of", "signature_of",
-           "signature_of_method"]
+__all__ = ["MISSING", "Parameter", "Signature", "family_of", "signature_of", "signature_of_method"]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -272,7 +266,8 @@ def _checked(signature: Signature) -> Signature:
         for parameter in current.parameters:
             _check_parameter(f"{current.name}.{parameter.name}", parameter)
             # plain dataclasses belong to the signature that holds them: they are not registered themselves
-            new = [target for target in _dataclasses_in(parameter.kind) if target not in seen]
+            new = [one.target for one in types.kinds_within(parameter.kind)
+                   if isinstance(one, types.Nested) and one.target not in seen]
             seen.update(new)
             waiting += map(read_signature, new)
     return signature
@@ -302,12 +297,6 @@ def _may_be_none(kind: types.Kind) -> bool:
             return isinstance(kind, types.OptionalOf | types.AnyValue | types.Opaque)
 
 
-def _dataclasses_in(kind: types.Kind) -> list[type]:
-    if isinstance(kind, types.Nested):
-        return [kind.target]
-    return [target for inner in types.inner_kinds(kind) for target in _dataclasses_in(inner)]
-
-
 def check_range(where: str, kind: types.Kind, range_: Range) -> None:
     """Check that a range describes values of the parameter's own type."""
     match kind:
@@ -321,7 +310,7 @@ def check_range(where: str, kind: types.Kind, range_: Range) -> None:
                 value_tree(value, kind, where, class_name)
         case types.Value() | types.EnumOf() if isinstance(range_, Choice):
             for value in range_.values:
-                _accepted(where, kind, value, range_)
+                _fitting(types.accept, kind, value, f"{where}: {range_!r} does not fit the type")
         case types.Value(type=type_) if type_ is float or (type_ is int and not isinstance(range_, Float)):
             return
         case types.FamilyKind() if isinstance(range_, Choice) and all(
@@ -332,13 +321,6 @@ def check_range(where: str, kind: types.Kind, range_: Range) -> None:
         case _:
             raise RegistrationError(f"{where}: {range_!r} does not describe values of type "
                                     f"{types.describe(kind)}")
-
-
-def _accepted(where: str, kind: types.Value | types.EnumOf, value: Any, range_: Range) -> Any:
-    try:
-        return types.accept(kind, value)
-    except types.Mismatch as error:
-        raise RegistrationError(f"{where}: {range_!r} does not fit the type: {error}") from None
 
 
 def _check_bounds(where: str, tree: Any, kind: types.Kind, range_: Range | None) -> None:
@@ -359,13 +341,10 @@ def _check_bounds(where: str, tree: Any, kind: types.Kind, range_: Range | None)
             for key, inner_tree in tree.items():
                 _check_bounds(f"{where}.{key}", inner_tree, item, _range_of(item))
         case types.Value() | types.EnumOf() if range_ is not None:
-            _check_contained(where, tree, in_tree_form(where, kind, range_))
-
-
-def _check_contained(where: str, value: Any, range_: Range) -> None:
-    if not range_.contains(value):
-        raise RegistrationError(f"{where}: the default {value!r} is outside {range_!r}; "
-                                "widen the range or change the default")
+            inside = in_tree_form(where, kind, range_)
+            if not inside.contains(tree):
+                raise RegistrationError(f"{where}: the default {tree!r} is outside {inside!r}; "
+                                        "widen the range or change the default")
 
 
 def _range_of(kind: types.Kind) -> Range | None:
@@ -376,5 +355,6 @@ def in_tree_form(where: str, kind: types.Value | types.EnumOf, range_: Range) ->
     """Choices as in a tree: `Choice(1, 2)` of a float parameter means 1.0 and 2.0."""
     if not isinstance(range_, Choice):
         return range_
-    return Choice(*(None if value is None else _accepted(where, kind, value, range_)
+    where = f"{where}: {range_!r} does not fit the type"
+    return Choice(*(None if value is None else _fitting(types.accept, kind, value, where)
                     for value in range_.values))

@@ -9,6 +9,7 @@ import json
 import types
 import typing
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -152,19 +153,18 @@ def _type_name(type_: Any) -> str:
 
 def is_sequence(kind: Kind, default: Any = None) -> bool:
     """Whether a list is a value of this kind, rather than alternatives in a grid."""
-    match kind:
-        case ListOf() | TupleOf():
+    for one in alternatives(kind):
+        named_tuple = isinstance(one, Value) and isinstance(one.type, type) and issubclass(one.type, tuple)
+        untyped = isinstance(one, AnyValue) and isinstance(default, list | tuple)
+        if named_tuple or untyped or isinstance(one, ListOf | TupleOf):
             return True
-        case OptionalOf(kind=inner):
-            return is_sequence(inner, default)
-        case UnionOf(kinds=kinds):
-            return any(is_sequence(inner, default) for inner in kinds)
-        case AnyValue():
-            return isinstance(default, list | tuple)
-        case Value(type=type_):
-            return isinstance(type_, type) and issubclass(type_, tuple)          # a NamedTuple
-        case _:
-            return False
+    return False
+
+
+def component_kind(kind: Kind) -> FamilyKind | None:
+    """The component, or the factory's component, that a value of this kind may be."""
+    inner = (one.kind if isinstance(one, LazyOf) else one for one in alternatives(kind))
+    return next((one for one in inner if isinstance(one, FamilyKind)), None)
 
 
 def item_kinds(kind: ListOf | TupleOf, count: int) -> tuple[Kind, ...]:
@@ -191,6 +191,22 @@ def inner_kinds(kind: Kind) -> tuple[Kind, ...]:
             return items if rest is None else (*items, rest)
         case _:
             return ()
+
+
+def kinds_within(kind: Kind) -> Iterator[Kind]:
+    """The kind and all that it is made of, at every depth."""
+    yield kind
+    for inner in inner_kinds(kind):
+        yield from kinds_within(inner)
+
+
+def alternatives(kind: Kind) -> Iterator[Kind]:
+    """The kinds of which a value has one: the members of a union, that inside Optional, or itself."""
+    if isinstance(kind, OptionalOf | UnionOf):
+        for inner in inner_kinds(kind):
+            yield from alternatives(inner)
+    else:
+        yield kind
 
 
 class Mismatch(Exception):
@@ -222,7 +238,10 @@ def is_plain_record(target: Any) -> bool:
 def accept(kind: Value | EnumOf, value: Any) -> Any:  # noqa: PLR0911 - one line a kind
     """The value in a tree; converts only int to float, and texts such as "inf". Raises `Mismatch`."""
     if type(value) is Unquoted:
-        return _accept_unquoted(kind, value)
+        try:
+            return accept(kind, str(value))
+        except Mismatch:
+            value = value.value
     value = unwrapped(value)
     if isinstance(kind, EnumOf):
         return _member(kind.type, value).name
@@ -242,13 +261,6 @@ def accept(kind: Value | EnumOf, value: Any) -> Any:  # noqa: PLR0911 - one line
     return msgspec.to_builtins(_converted(expected, value))
 
 
-def _accept_unquoted(kind: Value | EnumOf, value: Unquoted) -> Any:
-    try:
-        return accept(kind, str(value))
-    except Mismatch:
-        return accept(kind, value.value)
-
-
 def key_text(kind: Value | EnumOf, key: Any) -> str:
     """The key of a dict in a tree: `1` is "1". Raises `Mismatch`."""
     if isinstance(key, str) and not isinstance(kind, EnumOf) and kind.type is not str:
@@ -261,8 +273,7 @@ def key_of(kind: Value | EnumOf, text: str) -> Any:
     """The key in Python for a key in a tree. Raises `Mismatch`."""
     if isinstance(kind, Value) and kind.type is str:
         return text
-    tree = accept(kind, Unquoted(text, _scalar(text)))
-    return construct(kind, tree)
+    return construct(kind, accept(kind, Unquoted(text, _scalar(text))))
 
 
 def _scalar(text: str) -> Any:
@@ -338,6 +349,4 @@ def _expected(name: str, value: Any) -> Mismatch:
 
 def union_members(annotation: Any) -> tuple[Any, ...]:
     """The members of `A | B`, `Union[A, B]` and `Optional[A]`; else none."""
-    if get_origin(annotation) in (typing.Union, types.UnionType):
-        return get_args(annotation)
-    return ()
+    return get_args(annotation) if get_origin(annotation) in (typing.Union, types.UnionType) else ()

@@ -16,7 +16,7 @@ from hyperspace_core.config.migrate import EVERY
 from hyperspace_core.config.registry import Entry, Registry, pick
 from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, match_key
-from hyperspace_core.errors import ConfigError, HyperspaceError, UnknownClassError
+from hyperspace_core.errors import ConfigError, HyperspaceError
 from hyperspace_core.ranges import Choice, Range
 
 
@@ -79,19 +79,9 @@ def own_default(signature: Signature, parameter: Parameter, registry: Registry) 
         return MISSING
 
 
-def found(registry: Registry, family: type, name: Any) -> Entry | None:
-    """The class of a name or an alias, or None."""
-    try:
-        return registry.find(family, name) if isinstance(name, str) else None
-    except UnknownClassError:
-        return None
-
-
 def _is_plain(kind: types.Kind) -> bool:
     """Whether it cannot contain a section."""
-    if isinstance(kind, types.OptionalOf):
-        return _is_plain(kind.kind)
-    return isinstance(kind, types.Value | types.EnumOf)
+    return all(isinstance(one, types.Value | types.EnumOf) for one in types.alternatives(kind))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,12 +159,12 @@ class _Walk:
 
     def component(self, spot: _Spot, kind: types.FamilyKind, above: ConfigSection) -> Iterator[ConfigSection]:
         called = spot.value.get(CLASS_NAME) if isinstance(spot.value, Mapping) else None
-        entry = found(self.registry, kind.family, called)
+        entry = self.registry.get(kind.family, called)
         if entry is None or not isinstance(called, str):
             return
         # a component's bare name starts from the defaults of its own class
         same = isinstance(spot.base, dict) and not isinstance(spot.written, str) and (
-            found(self.registry, kind.family, spot.base.get(CLASS_NAME)) is entry)
+            self.registry.get(kind.family, spot.base.get(CLASS_NAME)) is entry)
         yield from self.section(ConfigSection(
             path=spot.path, entry=entry, called=called, fills=spot.name.partition(".")[0], given=spot.value,
             signature=signature_of(entry.target), written=spot.written, base=spot.base if same else {},
@@ -235,12 +225,11 @@ def _default(parameter: Parameter, registry: Registry) -> Any:
 
 
 def _choices(kind: types.Kind, registry: Registry) -> Iterator[str]:
-    if isinstance(kind, types.FamilyKind):
-        yield from (entry.name for entry in registry.entries(kind.family, below=kind.base))
-    if isinstance(kind, types.EnumOf):
-        yield from kind.type.__members__
-    for inner in types.inner_kinds(kind):
-        yield from _choices(inner, registry)
+    for one in types.kinds_within(kind):
+        if isinstance(one, types.FamilyKind):
+            yield from (entry.name for entry in registry.entries(one.family, below=one.base))
+        elif isinstance(one, types.EnumOf):
+            yield from one.type.__members__
 
 
 def _nested(kind: types.Kind) -> types.Nested | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hyperspace_core import errors
 from hyperspace_core.components import Dataset, Model, Preprocessor, Scenario, Scorer, Trainer
+from hyperspace_core.config import types
 from hyperspace_core.config.build import build_arguments, build_component
 from hyperspace_core.config.complete import complete, complete_component, missing
 from hyperspace_core.config.jsonfile import read_json
@@ -18,7 +19,6 @@ from hyperspace_core.config.migrate import SCENARIO, applied
 from hyperspace_core.config.registry import Entry, Registry
 from hyperspace_core.config.signature import Signature, default_tree, signature_of, signature_of_method
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, shown
-from hyperspace_core.config.types import FamilyKind, Kind, OptionalOf, RawDict, UnionOf
 from hyperspace_core.config.walk import ConfigSection, component_sections, own_default, sections
 from hyperspace_core.errors import ConfigError, HyperspaceError, ProjectError, TaskError, UnknownClassError
 from hyperspace_core.extension import manager
@@ -67,14 +67,12 @@ def misplaced_settings(tree: Mapping[str, Any], signature: Signature, registry: 
     return problems
 
 
-def _family_or_settings(kind: Kind) -> type | None:
+def _family_or_settings(kind: types.Kind) -> type | None:
     """The family of a parameter that takes a component or a plain dict."""
-    members = kind.kinds if isinstance(kind, UnionOf) else ()
-    if isinstance(kind, OptionalOf):
-        return _family_or_settings(kind.kind)
-    if not any(isinstance(member, RawDict) for member in members):
+    members = list(types.alternatives(kind))
+    if not any(isinstance(member, types.RawDict) for member in members):
         return None
-    return next((kind.family for kind in members if isinstance(kind, FamilyKind)), None)
+    return next((member.family for member in members if isinstance(member, types.FamilyKind)), None)
 
 
 # -- Scenarios that wrap a scenario, in config trees and as objects --

@@ -197,7 +197,8 @@ def meant(project: Project, scenario: Tree, config: Tree) -> str:
     Raises `UsageError` if there are several or none.
     """
     parameters = project.scenario_signature(scenario).parameters
-    found = [one for one in parameters if _is_component(one.kind) and config.get(one.name) is not None]
+    found = [one for one in parameters
+             if types.component_kind(one.kind) is not None and config.get(one.name) is not None]
     for names in ([one.name for one in found], [one.name for one in found if one.required]):
         if len(names) == 1:
             return names[0]
@@ -260,15 +261,3 @@ def _signature(project: Project, part: ExportedPart, kind: types.FamilyKind) -> 
     except UnknownClassError as error:
         raise UnknownClassError(f"`{join(part.path, CLASS_NAME)}`: {error}") from None
     return signature_of(entry.target)
-
-
-def _is_component(kind: types.Kind) -> bool:
-    match kind:
-        case types.FamilyKind() | types.LazyOf(kind=types.FamilyKind()):
-            return True
-        case types.OptionalOf(kind=inner):
-            return _is_component(inner)
-        case types.UnionOf(kinds=kinds):
-            return any(map(_is_component, kinds))
-        case _:
-            return False

@@ -12,13 +12,21 @@ from hypothesis import given, settings
 from sklearn.ensemble import RandomForestClassifier
 
 from hyperspace_core.components import Component, Lazy, Scenario
-from hyperspace_core.config.complete import complete, complete_component, validate
+from hyperspace_core.config.complete import complete, complete_component
 from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import Signature, signature_of, signature_of_method
 from hyperspace_core.config.tree import digest, merge
 from hyperspace_core.errors import ConfigError, UnknownClassError
 from support import zoo
 from support.zoo import CATALOG, CONFIGS, EVERYTHING, JSON
+
+
+def validate(tree: Any, signature: Signature, registry: Registry, path: str = "") -> tuple[str, ...]:
+    try:
+        complete(tree, signature, registry, path=path)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def problems(tree: Any, signature: Signature, registry: Registry) -> tuple[str, ...]:
