@@ -166,7 +166,8 @@ class Run:
     def __init__(self, *, sink: Sink, seed: int, workdir: Path, id: int | None = None, attempt: int = 1,
                  project: str = "", task: str = "", config: Mapping[str, Any] | None = None,
                  scenario: Mapping[str, Any] | None = None, stages: Stages | None = None,
-                 metric: str = "", goal: Goal = "maximize", search: str | None = None) -> None:
+                 metric: str = "", goal: Goal = "maximize", search: str | None = None,
+                 folder: Path | None = None) -> None:
         self.id = id                           # None in a local run
         self.attempt = attempt
         self.project = project
@@ -181,6 +182,8 @@ class Run:
         self.inputs_digest: Callable[[], str] = str    # of code, config, scenario and seed; "" where unknown
         self.earlier: dict[str, Any] = {}      # finished parts of earlier attempts with the same digest
         self.workdir = workdir                 # this attempt's directory, removed at its end
+        self.folder = folder                   # of the project's files; None: the working directory
+        self.artifact_paths: set[Path] = set()     # the files that were stored
         self.stages = stages or Stages()
         self.info = Info(sink)
         self.sink = sink
@@ -205,6 +208,15 @@ class Run:
 
             seed = secrets.randbelow(2**32)
         return cls(sink=Memory(), seed=seed, workdir=directory)
+
+    def path(self, relative: str | Path = "") -> Path:
+        """The absolute path of a file of the project, such as its data.
+
+        A worker's run has a working directory of its own, `run.workdir`. `relative` is relative to the folder
+        that the project is installed from (`pip install -e`), without one to the folder where the worker was
+        started; in a notebook or script, to the working directory.
+        """
+        return (self.folder or Path.cwd()) / relative
 
     def log_scalar(self, name: str, value: float, step: int | None = None) -> None:
         """Add one value to the series `name`.
@@ -257,6 +269,7 @@ class Run:
             source: IO[bytes] = io.BytesIO(content)
         else:
             source = _opened(content)
+            self.artifact_paths.add(Path(content).absolute())
         with source:
             label = logged.check_label(Path(source.name).name if name is None else name)
             staged = self._staged(source)

@@ -174,6 +174,22 @@ def _name_and_version(distribution: Any) -> tuple[str, str]:
     return fields.get("Name", "").strip(), fields.get("Version", "").strip()
 
 
+@cache
+def editable_folder(distribution: str) -> Path | None:
+    """The folder that a distribution is installed from by `pip install -e`; None for other installs."""
+    from urllib.parse import unquote, urlsplit
+
+    import importlib_metadata
+
+    try:
+        origin = importlib_metadata.distribution(distribution).read_text("direct_url.json") or ""
+    except (importlib_metadata.PackageNotFoundError, ValueError):
+        return None
+    found = re.search(r'"url":\s*"(file:[^"]+)"', origin) if _EDITABLE.search(origin) else None
+    folder = None if found is None else Path(unquote(urlsplit(found[1]).path))
+    return folder if folder is not None and folder.is_dir() else None
+
+
 def top_level_names(distribution: str) -> frozenset[str]:
     """The packages and modules of a distribution; empty if not installed."""
     from importlib_metadata import PackageNotFoundError, files

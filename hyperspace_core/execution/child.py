@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -53,6 +54,8 @@ def _passed(job: Job) -> Job:
 
 
 class _Project:
+    distribution = ""
+
     def complete(self, scenario: Any, config: Any) -> Any:
         return config
 
@@ -118,8 +121,38 @@ def _executed(job: Job, sink: ChannelSink, answers: Answers, opened: Opening | N
     except BaseException as error:                 # noqa: BLE001 - an import of user code may raise anything
         sink.emit(Ended(replace(failure(error), outcome=Outcome.FAILED), heard=False))
         return
-    execute(job, sink, opening.extensions, opening.project, on_run=lambda run: None,
-            interruption=interruption, ask=answers.ask)
+    started: list[Run] = []
+    folder = _enter(job.workdir)
+    execute(job, sink, opening.extensions, opening.project, on_run=started.append,
+            interruption=interruption, ask=answers.ask, folder=folder)
+    for run in started:
+        _tell_what_is_removed(run)
+
+
+def _enter(workdir: str) -> Path | None:
+    """Make the run's directory the working directory; gives the one before, None where it is gone.
+
+    Runs side by side then never write the same relative path. `PYTHONPATH` stays valid for Pythons that user
+    code starts.
+    """
+    try:
+        before = Path.cwd()
+    except OSError:
+        before = None
+    paths = os.environ.get("PYTHONPATH", "")
+    if before is not None and paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(str(before / path) for path in paths.split(os.pathsep))
+    os.chdir(workdir)
+    return before
+
+
+def _tell_what_is_removed(run: Run) -> None:
+    """Print which files of the run's directory are removed with it, and are no artifacts."""
+    left = sorted(path.relative_to(run.workdir) for path in run.workdir.rglob("*")
+                  if path.is_file() and not path.name.startswith(".") and path not in run.artifact_paths)
+    if left:
+        names = ", ".join(map(str, left[:3])) + (", …" if len(left) > 3 else "")
+        process_io.echo(f"removed with the run's folder: {names}; run.log_artifact(path) keeps a file")
 
 
 def _obey(ask: Callable[[], None]) -> None:
@@ -135,15 +168,18 @@ def _obey(ask: Callable[[], None]) -> None:
 
 
 def _clean_up() -> None:
-    """Run exit handlers of user code for a limited time; the outcome is sent."""
-    if not atexit._ncallbacks():
-        return
+    """End as an interpreter does, for a limited time; the outcome is sent.
+
+    First `threading` calls its exit hooks, which end pools of processes and threads, and joins the threads
+    that are no daemons; then the exit handlers of user code run.
+    """
     end = threading.Timer(CLEAN_UP_S, os._exit, args=(0,))
     end.daemon = True
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end.start()
-    with contextlib.suppress(BaseException):
-        atexit._run_exitfuncs()
+    for finish in (threading._shutdown, atexit._run_exitfuncs):     # type: ignore[attr-defined]
+        with contextlib.suppress(BaseException):
+            finish()
 
 
 def main() -> NoReturn:

@@ -7,6 +7,8 @@ import gc
 import importlib.util
 import logging
 import os
+import select
+import signal
 import sys
 import threading
 from collections.abc import Collection, Iterable, Mapping
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
+from hyperspace_core.capture.environment import editable_folder
 from hyperspace_core.capture.project_modules import loaded_sources
 from hyperspace_core.capture.snapshot import SECTION, ProjectCode, project_code
 from hyperspace_core.errors import HyperspaceError, ProjectError, error_line
@@ -78,7 +81,8 @@ def _wall_ns() -> int:
 
 
 GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
-
+READY_TO_FORK = ("jemalloc_bg_thd",)   # names of native threads whose library starts them again after a fork
+PROBE_S = 2.0                          # for a fork that does nothing; a longer one is stuck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +144,45 @@ def why_not_to_fork() -> str | None:
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         return f"importing the project started {len(others)} thread(s): {', '.join(sorted(others)[:5])}"
+    native = native_threads()
+    if native:
+        return (f"importing the project started {len(native)} native thread(s) that a fork does not keep: "
+                f"{', '.join(native[:5])}")
     devices = _open_devices()
     if devices or _cuda_started():
         return f"importing the project started the GPU ({', '.join(devices) or 'CUDA'})"
     return None
+
+
+def native_threads() -> list[str]:
+    """The names of the native threads that stay in this process when it forks; a child could wait for them.
+
+    A library that is prepared for forks, as OpenBLAS is, ends its threads before each: so this process forks
+    once and looks again. The threads of OpenMP and of polars stay. Empty where the system does not list them.
+    """
+    if not _other_threads():
+        return []
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.close(writer)
+    ended, _, _ = select.select([reader], [], [], PROBE_S)     # at the end of the child, its pipe ends
+    os.close(reader)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return _other_threads() or ([] if ended else ["unknown"])
+
+
+def _other_threads() -> list[str]:
+    """All but the main thread and those that take care of forks themselves."""
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in Path("/proc/self/task").iterdir():
+            if thread.name != str(os.getpid()):
+                found.append((thread / "comm").read_text().strip())
+    return sorted(name for name in found if name not in READY_TO_FORK)
 
 
 def _cuda_started() -> bool:
@@ -170,6 +209,7 @@ def prepare_for_forks(project: Project) -> None:
         from hyperspace_core.capture import warm_up
 
         warm_up(project)
+        editable_folder(project.distribution)      # cached
     except Exception as error:                     # noqa: BLE001 - each run reports what it cannot capture
         logging.getLogger("hyperspace").warning("preparing the capture failed: %s", error_line(error))
     gc.collect()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS, components_section
+from hyperspace_core.capture.environment import editable_folder
 from hyperspace_core.config.tree import digest
 from hyperspace_core.errors import ConfigError, HyperspaceError, error_line, shortened
 from hyperspace_core.execution.answers import AskWorker, no_worker
@@ -34,15 +35,18 @@ if TYPE_CHECKING:
 
 def execute(job: Job, sink: RunSink, extensions: Extensions, project: Project, *,
             on_run: Callable[[Run], None], interruption: Interruption | None = None,
-            ask: AskWorker = no_worker) -> Finish:
+            ask: AskWorker = no_worker, folder: Path | None = None) -> Finish:
     """Execute `job` and report to `sink`; never raises for what user code does.
 
     `on_run` is called with the live run before user code gets it. The outcome is the last message to `sink`,
     and is returned. `interruption.ask()` may be called meanwhile, in this thread; an interrupted run ends as
     RELEASED, since only the caller knows the reason. `ask` sends questions of plugins to the worker.
+    `folder`: the worker's, where it is not the working directory; an editable install of the project has its
+    own.
     """
     execution = _Execution(job=job, sink=sink, extensions=extensions, project=project,
-                           interruption=interruption or Interruption(), ask=ask)
+                           interruption=interruption or Interruption(), ask=ask,
+                           folder=editable_folder(project.distribution) or folder)
     try:
         finish, heard = execution.outcome(on_run)
     except BaseException as error:  # noqa: BLE001 - a run always has an outcome
@@ -61,6 +65,7 @@ class _Execution:
     project: Project
     interruption: Interruption
     ask: AskWorker
+    folder: Path | None            # of the project's files; None: the working directory
 
     def outcome(self, on_run: Callable[[Run], None]) -> tuple[Finish, bool]:
         """How the attempt ended, and whether observers were called."""
@@ -102,7 +107,7 @@ class _Execution:
                             retry=False)
         except BaseException as error:  # noqa: BLE001 - also SystemExit and KeyboardInterrupt
             _end_copy(here, error)
-            finish = failure(error)
+            finish = failure(error, run.path())
         _end_copy(here, None)
         return finish
 
@@ -133,7 +138,8 @@ class _Execution:
         job, workdir = self.job, Path(self.job.workdir)
         run = Run(sink=self.sink, seed=plan.seed, workdir=workdir, id=job.run,
                   attempt=job.attempt, project=job.project, task=job.task, config=plan.config,
-                  scenario=plan.scenario, metric=plan.metric.name, goal=plan.metric.goal, search=job.search)
+                  scenario=plan.scenario, metric=plan.metric.name, goal=plan.metric.goal, search=job.search,
+                  folder=self.folder)
         run.info = Info(BoundedInfo(self.sink, workdir))
         run.stages = HookStages(run, self.extensions)
         return run

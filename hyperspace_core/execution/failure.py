@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import traceback
 from collections.abc import Iterator
@@ -19,14 +20,26 @@ _OWN_CODE = (str(Path(__file__).parent), pluggy.__file__)      # as in code obje
 _FRAMEWORK = tuple(f"{Path(file).parent}{os.sep}" for file in _OWN_CODE)
 
 
-def failure(error: BaseException) -> Finish:
-    """The outcome of a run whose code raised `error`."""
-    text = error_line(error)
+def failure(error: BaseException, folder: Path | None = None) -> Finish:
+    """The outcome of a run whose code raised `error`; `folder`: of the project's files."""
+    text = error_line(error) + _elsewhere(error, folder)
     if isinstance(error, SystemExit):
         reason = f"{text}: the run's code ended its process instead of returning a result"
         return Finish(outcome=Outcome.CRASHED, traceback=traceback_text(error), reason=shortened(reason))
     outcome = Outcome.OUT_OF_MEMORY if isinstance(error, MemoryError) else Outcome.FAILED
     return Finish(outcome=outcome, reason=text, traceback=traceback_text(error))
+
+
+def _elsewhere(error: BaseException, folder: Path | None) -> str:
+    """Where a missing relative file is, if the project's folder has it and the run's has not."""
+    for link in _chain(error):
+        name = link.filename if isinstance(link, FileNotFoundError) else None
+        if folder is not None and isinstance(name, str) and name and not Path(name).is_absolute():
+            with contextlib.suppress(OSError):
+                if (folder / name).exists() and not folder.samefile(Path.cwd()):
+                    return (f"; {name!r} is not in the run's own folder, {Path.cwd()}: "
+                            f"write run.path({name!r}) for {folder / name}")
+    return ""
 
 
 def traceback_text(error: BaseException) -> str:

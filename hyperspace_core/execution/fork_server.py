@@ -16,7 +16,6 @@ import socket
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
@@ -60,9 +59,7 @@ def prefork(opened: Opening | None, not_inherited: Iterable[socket.socket]) -> P
     process_io.flush()
     # blocked until the run handles it, so that no stop request is lost or kills
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")            # native threads of BLAS handle a fork themselves
-        pid = os.fork()
+    pid = os.fork()
     if pid == 0:
         _serve(opened, Control(theirs), fork_server, [mine, *not_inherited])
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -254,6 +251,7 @@ def _wake_when_a_child_ends() -> tuple[socket.socket, socket.socket]:
 
 def main() -> None:
     """Entry point. The only argument: the descriptor of the control socket."""
+    process_io.open_streams()
     end = socket.socket(fileno=int(sys.argv[1]))
     control = Control(end)
     sys.argv[1:] = []

@@ -22,14 +22,30 @@ def redirect(descriptor: int) -> None:
     os.close(nothing)
 
 
+def open_streams() -> None:
+    """Open stdout and stderr anew as streams of a pipe, which `redirect` makes of them later.
+
+    A stream remembers whether its file can seek: one that was opened on a file cannot be reconfigured or
+    wrapped once a pipe has taken the file's place. Call it before user code keeps one of the streams.
+    """
+    reader, writer = os.pipe()
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        kept = os.dup(number)
+        os.dup2(writer, number)
+        stream = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        os.dup2(kept, number)
+        os.close(kept)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    os.close(reader)
+    os.close(writer)
+
+
 def show_at_once() -> None:
     """Make output line-buffered UTF-8, and let fatal signals print a traceback."""
     for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
         if isinstance(stream, io.TextIOWrapper) and not stream.closed:
-            stream.reconfigure(line_buffering=True)
-            # only once: a stream of a file may be a pipe by now, which cannot seek
-            if (stream.encoding, stream.errors) != ("utf-8", "backslashreplace"):
-                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     with contextlib.suppress(Exception):
         import ctypes
 

@@ -61,8 +61,10 @@ class PartRun(Run):
     def __init__(self, whole: Run, part: Part, sink: Sink) -> None:
         super().__init__(sink=sink, seed=part.seed, workdir=whole.workdir / part.name, id=whole.id,
                          attempt=whole.attempt, project=whole.project, task=whole.task, config=whole.config,
-                         scenario=whole.scenario, metric=whole.metric, goal=whole.goal)
+                         scenario=whole.scenario, metric=whole.metric, goal=whole.goal,
+                         folder=whole.folder)
         self._whole = whole
+        self.artifact_paths = whole.artifact_paths
         self.inputs_digest = whole.inputs_digest
         self.earlier = within(part.name, whole.earlier)
 

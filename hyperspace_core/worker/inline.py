@@ -6,6 +6,7 @@ it can be asked to stop and, in the main thread, be interrupted, but not be kill
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import logging
@@ -69,6 +70,9 @@ class Tee:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
+        for stream in (sys.stdout, sys.stderr):        # user code may have wrapped or closed them
+            with contextlib.suppress(Exception):
+                stream.flush()
         self._stack.close()
 
     def write(self, text: str, to: TextIO) -> None:
@@ -85,10 +89,14 @@ class _Stream:
 
     def __init__(self, tee: Tee, original: TextIO) -> None:
         self._tee, self._original = tee, original
+        self.buffer = _Buffer(self)
 
     def write(self, text: str) -> int:
         self._tee.write(text, self._original)
         return len(text)
+
+    def reconfigure(self, **settings: Any) -> None:
+        """Do nothing: what is captured is UTF-8, and the settings of the shared stream are its caller's."""
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
@@ -97,11 +105,36 @@ class _Stream:
     def close(self) -> None:
         """Do nothing: user code must not close a stream that its caller uses."""
 
-    def detach(self) -> Any:
-        raise io.UnsupportedOperation("this stream is shared with hyperspace and cannot be detached")
+    def detach(self) -> _Buffer:
+        return self.buffer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
+
+
+class _Buffer(io.BufferedIOBase):
+    """The bytes of a stream; a wrapper of it may be closed and collected without closing the stream."""
+
+    def __init__(self, stream: _Stream) -> None:
+        self._stream = stream
+        self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._stream.write(self._decode(bytes(data)))
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        number: int = self._stream.fileno()
+        return number
+
+    def close(self) -> None:
+        """Do nothing, as with its stream."""
 
 
 # -- A run in this process, which its slot follows like a child process --

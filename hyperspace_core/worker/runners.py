@@ -168,7 +168,7 @@ class ProcessRunner:
         self.pinned_only = False
         if view.note is not None and self._note_to_tell:
             self._note_to_tell = False
-            self._worker_state.tell(view.note, logging.WARNING)
+            self._worker_state.tell(f"{view.note}; each run starts a new interpreter", logging.WARNING)
         if view.renewals > self._renewals:
             self._renewals = view.renewals
             self._worker_state.refused.clear()    # the new code may fit runs that the old one did not

@@ -25,6 +25,7 @@ class Project:
     def __init__(self, function: Any) -> None:
         self._function = function
         self.registry = self.project_source = None
+        self.distribution = ""
 
     def up_to_date(self, scenario: Any, config: Any) -> Any:
         return scenario, config

@@ -60,6 +60,7 @@ PROGRAMS = {
 CIRCUMSTANCES = {
     "'no forks there'", "'counters of the Linux kernel'", "'adopting orphans needs Linux'",
     "'proof of death needs /proc'", "'0.0.0.0 leads to this machine on Linux only'",
+    "'Linux lists the threads of a process'",
     "'this system has no users to change to'", "'this system proves no death'",
     "'this system has no such file'",
     "f'no mounts here: {error}'", "f'strace may not trace here: {done.stderr.strip()}'",
