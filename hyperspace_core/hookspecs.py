@@ -59,8 +59,9 @@ def hyperspace_commands(cli: Root) -> None:
     :Default: core registers its own commands.
     :If it raises: the plugin is reported as broken; all other commands work.
     :cli: `cli.add(name, "my_plugin.cli:command", section="Work", help="…")` names a command that is imported
-        when it is used; "store size" adds `size` to the group `store`. `cli.add_command(command)` takes a
-        click command. A command that exists already is refused.
+        when it is used; "store size" adds `size` to the group `store`, "queue cancel --search" carries out
+        this option of core's command. `cli.add_command(command)` takes a click command. A command that
+        exists already is refused.
     """
 
 

@@ -176,7 +176,11 @@ class CommandContext:
         _, found, rest = cast("click.Group", root.command).resolve_command(root, [name, *words])
         command = cast("click.Command", found)             # never None: `Commands` raises
         with command.make_context(name, rest, parent=root) as inner:
-            inner.params |= {option: here.params[option] for option in OPTIONS if option in here.params}
+            for option in OPTIONS:
+                source = here.get_parameter_source(option)
+                if source is not None:         # this command has the option
+                    inner.params[option] = here.params[option]
+                    inner.set_parameter_source(option, source)
             return command.invoke(inner)
 
     def project(self, tasks_dir: Path | None = None) -> Project:

@@ -20,21 +20,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
+from msgspec.structs import replace
+
 from hyperspace_core.capture import keep_warm
 from hyperspace_core.errors import ProjectError
-from hyperspace_core.execution import process_io, processes
+from hyperspace_core.execution import process_io, processes, protocol
 from hyperspace_core.execution.code import Opening, described, let_find, open_here, prepare_for_forks
 from hyperspace_core.execution.identity import out_of_memory_kills, proof
-from hyperspace_core.execution.protocol import (
-    Begin,
-    CannotOpen,
-    Control,
-    Exited,
-    Interrupt,
-    Kill,
-    Start,
-    Started,
-)
 
 # -- Prefork: fork the process of the next run ahead of time --
 
@@ -43,9 +35,9 @@ class PreforkedChild:
     """A waiting process, as its fork server sees it."""
 
     pid: int
-    control: Control
+    control: protocol.Control
 
-    def hand_over(self, start: Start, descriptors: Iterable[int]) -> bool:
+    def hand_over(self, start: protocol.Start, descriptors: Iterable[int]) -> bool:
         """Send the job and its descriptors; False where the process is gone."""
         given = self.control.send(start, tuple(descriptors))
         self.control.close()
@@ -61,13 +53,13 @@ def prefork(opened: Opening | None, not_inherited: Iterable[socket.socket]) -> P
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     pid = os.fork()
     if pid == 0:
-        _serve(opened, Control(theirs), fork_server, [mine, *not_inherited])
+        _serve(opened, protocol.Control(theirs), fork_server, [mine, *not_inherited])
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     theirs.close()
-    return PreforkedChild(pid=pid, control=Control(mine))
+    return PreforkedChild(pid=pid, control=protocol.Control(mine))
 
 
-def _serve(opened: Opening | None, control: Control, fork_server: int,
+def _serve(opened: Opening | None, control: protocol.Control, fork_server: int,
            not_inherited: list[socket.socket]) -> NoReturn:
     """The whole life of the forked process; never returns to the fork server's loop."""
     try:
@@ -82,7 +74,7 @@ def _serve(opened: Opening | None, control: Control, fork_server: int,
             prepare()
         start, descriptors = control.receive()
         control.close()
-        if isinstance(start, Start):
+        if isinstance(start, protocol.Start):
             _execute(descriptors, opened)
         os._exit(0)                                # the fork server closed the socket
     except BaseException:  # noqa: BLE001 - an internal error
@@ -119,7 +111,8 @@ KEPT_WARM_S = 2.0              # how often the capture caches are refreshed whil
 class ForkServer:
     """State and loop of one fork server."""
 
-    def __init__(self, control: Control, end: socket.socket, opened: Opening | None, grace_s: float) -> None:
+    def __init__(self, control: protocol.Control, end: socket.socket, opened: Opening | None,
+                 grace_s: float) -> None:
         self._control = control
         self._opened = opened
         self._grace_s = grace_s
@@ -153,24 +146,24 @@ class ForkServer:
 
     def _obey(self) -> bool:
         word, descriptors = self._control.receive()
-        if isinstance(word, Start):
+        if isinstance(word, protocol.Start):
             self._start(word, *descriptors)
-        elif isinstance(word, Interrupt) and word.pid == self._child:
+        elif isinstance(word, protocol.Interrupt) and word.pid == self._child:
             self._signal(signal.SIGTERM)
-        elif isinstance(word, Kill) and word.pid == self._child:
+        elif isinstance(word, protocol.Kill) and word.pid == self._child:
             self._kill()
         elif word is None:                         # the worker is gone
             self._signal(signal.SIGTERM)
             self._deadline = time.monotonic() + self._grace_s
         return word is not None
 
-    def _start(self, start: Start, *descriptors: int) -> None:
+    def _start(self, start: protocol.Start, *descriptors: int) -> None:
         if self._next is None or not self._next.hand_over(start, descriptors):
             # none could be forked, or it was killed while it waited
             self._next = prefork(self._opened, self._not_inherited)
             self._next.hand_over(start, descriptors)
         self._child = self._next.pid
-        self._control.send(Started(self._child))
+        self._control.send(protocol.Started(self._child))
         for descriptor in descriptors:
             os.close(descriptor)
         self._kills_before = out_of_memory_kills()
@@ -202,10 +195,10 @@ class ForkServer:
         self._child = None
         waiting = set() if self._next is None else {self._next.pid}
         processes.end_strays(self._spared | waiting)
-        proved = None
         if death.signal == signal.SIGKILL:
             proved = proof(self._kills_before, out_of_memory_kills(), death.max_rss_bytes)
-        self._control.send(Exited(death.exit_code, death.signal, proved, death.max_rss_bytes))
+            death = replace(death, out_of_memory=proved)
+        self._control.send(death)
 
 
 class End(Protocol):
@@ -253,10 +246,10 @@ def main() -> None:
     """Entry point. The only argument: the descriptor of the control socket."""
     process_io.open_streams()
     end = socket.socket(fileno=int(sys.argv[1]))
-    control = Control(end)
+    control = protocol.Control(end)
     sys.argv[1:] = []
     begin, _ = control.receive()
-    if not isinstance(begin, Begin):
+    if not isinstance(begin, protocol.Begin):
         return
     processes.adopt_orphans()
     try:
@@ -265,7 +258,7 @@ def main() -> None:
         processes.end_strays(())                   # also those of the project's import
 
 
-def _guard(begin: Begin, control: Control, end: socket.socket) -> None:
+def _guard(begin: protocol.Begin, control: protocol.Control, end: socket.socket) -> None:
     opening = None
     if begin.role == "spawn" and begin.code is not None:
         let_find(begin.code)
@@ -277,7 +270,7 @@ def _guard(begin: Begin, control: Control, end: socket.socket) -> None:
     ForkServer(control, end, opening, begin.grace_s).loop()
 
 
-def _open(begin: Begin, control: Control) -> Opening | None:
+def _open(begin: protocol.Begin, control: protocol.Control) -> Opening | None:
     """The project to fork runs from; None where that is not wanted, safe or possible."""
     process_io.show_at_once()
     began = time.time_ns()
@@ -286,7 +279,7 @@ def _open(begin: Begin, control: Control) -> Opening | None:
             opening = open_here(begin.project, tasks_dir=begin.tasks_dir, no_plugins=begin.no_plugins,
                                 code=begin.code)
     except ProjectError as error:
-        control.send(CannotOpen(str(error)))
+        control.send(protocol.CannotOpen(str(error)))
         return None
     opened = described(opening, read_since_ns=began)
     control.send(opened)

@@ -12,23 +12,15 @@ import signal
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+from hyperspace_core.execution.protocol import ChildEnded
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 LINUX = sys.platform.startswith("linux")
 PATIENCE_S = 5.0               # for processes that SIGKILL does not end at once
 TRACKER_S = 1.0                # for multiprocessing's resource trackers to clean up and end
-
-
-@dataclass(frozen=True, kw_only=True)
-class Death:
-    """How a process ended."""
-
-    exit_code: int | None
-    signal: int | None
-    max_rss_bytes: int | None
 
 
 def adopt_orphans() -> None:
@@ -50,7 +42,7 @@ def children() -> set[int]:
     return _children_by_search() if LINUX else set()
 
 
-def death_of(pid: int) -> Death | None:
+def death_of(pid: int) -> ChildEnded | None:
     """Reap a child that has ended; None while it lives."""
     reaped, status, usage = os.wait4(pid, os.WNOHANG)
     if not reaped:
@@ -58,8 +50,8 @@ def death_of(pid: int) -> Death | None:
     if not LINUX:                                  # on Linux, `end_strays` finds everything
         kill_group(pid)
     code = os.waitstatus_to_exitcode(status)
-    return Death(exit_code=code if code >= 0 else None, signal=-code if code < 0 else None,
-                 max_rss_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    return ChildEnded(exit_code=code if code >= 0 else None, signal=-code if code < 0 else None,
+                      max_rss_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
 def reap_others(but: int | None) -> set[int]:

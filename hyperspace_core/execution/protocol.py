@@ -244,18 +244,21 @@ class Started(msgspec.Struct, frozen=True):
     pid: int
 
 
-class Exited(msgspec.Struct, frozen=True):
-    """From the fork server: the run's process and its descendants are gone."""
+class ChildEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """From the fork server: the run's process and its descendants are gone.
 
-    exit_code: int | None
-    signal: int | None
-    out_of_memory: str | None
-    max_rss_bytes: int | None
+    Without code and signal, the fork server itself was lost.
+    """
+
+    exit_code: int | None = None
+    signal: int | None = None
+    out_of_memory: str | None = None       # a line for people: proof of the out-of-memory kill
+    max_rss_bytes: int | None = None
 
 
-Word = Begin | Start | Interrupt | Kill | Opened | CannotOpen | Started | Exited
+Word = Begin | Start | Interrupt | Kill | Opened | CannotOpen | Started | ChildEnded
 
-WORDS: Codec[Word] = Codec(Begin, Start, Interrupt, Kill, Opened, CannotOpen, Started, Exited)
+WORDS: Codec[Word] = Codec(Begin, Start, Interrupt, Kill, Opened, CannotOpen, Started, ChildEnded)
 
 
 class Control:

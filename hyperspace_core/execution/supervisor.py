@@ -22,20 +22,6 @@ from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import processes, protocol
 from hyperspace_core.execution.answers import AnswerPipe
 from hyperspace_core.execution.code import changed, forget_bytecode
-from hyperspace_core.execution.protocol import (
-    Begin,
-    CannotOpen,
-    Control,
-    DamagedChannel,
-    Exited,
-    Interrupt,
-    Kill,
-    Opened,
-    Role,
-    Start,
-    Started,
-    Unframer,
-)
 from hyperspace_core.records.logged import Points
 
 # -- One attempt as its worker sees it: its messages, its output and its end --
@@ -43,16 +29,6 @@ from hyperspace_core.records.logged import Points
 GATHER_S = 0.005               # messages within this time are read together
 PIPE_BYTES = 1 << 20           # how far a run may be ahead of its worker before it waits
 CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChildEnded:
-    """How the process ended; without code and signal, its fork server was lost."""
-
-    exit_code: int | None
-    signal: int | None
-    out_of_memory: str | None      # a line for people: proof of the out-of-memory kill
-    max_rss_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +39,7 @@ class Output:
     shown: bool = False            # printed already, by a run in the worker's own process
 
 
-ProcessEvent = protocol.Message | Output | ChildEnded
+ProcessEvent = protocol.Message | Output | protocol.ChildEnded
 
 
 class Child:
@@ -71,7 +47,7 @@ class Child:
 
     killable = True
 
-    def __init__(self, pid: int, control: Control, channel: IO[bytes], printed: IO[bytes], *,
+    def __init__(self, pid: int, control: protocol.Control, channel: IO[bytes], printed: IO[bytes], *,
                  answers: AnswerPipe, mark: str) -> None:
         self.pid = pid
         self.over = False                          # `ChildEnded` has been returned
@@ -80,7 +56,7 @@ class Child:
         self._printed = printed
         self._answers = answers
         self._mark = mark                          # in the environment of all processes of its fork server
-        self._unframer: Unframer | None = Unframer()
+        self._unframer: protocol.Unframer | None = protocol.Unframer()
         self._open = {channel.fileno(), printed.fileno()}
         self._looked = 0.0
 
@@ -104,12 +80,12 @@ class Child:
     def interrupt(self) -> None:
         """Request a stop: by `should_stop()` where the run calls it, else an exception."""
         if not self.over:
-            self._control.send(Interrupt(self.pid))
+            self._control.send(protocol.Interrupt(self.pid))
 
     def kill(self) -> None:
         """Kill the run and everything that it started, at once."""
         if not self.over:
-            self._control.send(Kill(self.pid))
+            self._control.send(protocol.Kill(self.pid))
 
     def answer(self, number: int, value: Any) -> None:
         """Send an answer; blocks until the run reads it, so call it in a thread of its own."""
@@ -126,17 +102,16 @@ class Child:
     def _end(self) -> list[ProcessEvent]:
         """The last events: the fork server reports the end of the run, or is gone itself."""
         word, _ = self._control.receive()
-        if not isinstance(word, Exited):
+        if not isinstance(word, protocol.ChildEnded):
             processes.kill_session(self.pid)
             processes.end_marked(self._mark)       # daemons too
-            word = Exited(None, None, None, None)
+            word = protocol.ChildEnded()
         rest = [*self._said(2 * PIPE_BYTES), *self._was_printed(2 * PIPE_BYTES)]
         self.over = True
         self._channel.close()
         self._printed.close()
         self._answers.close()
-        return [*rest, ChildEnded(exit_code=word.exit_code, signal=word.signal,
-                                  out_of_memory=word.out_of_memory, max_rss_bytes=word.max_rss_bytes)]
+        return [*rest, word]
 
     def _said(self, limit: int) -> list[ProcessEvent]:
         data = self._read(self._channel.fileno(), limit)
@@ -144,7 +119,7 @@ class Child:
             return []
         try:
             return points_together(self._unframer.feed(data))
-        except DamagedChannel as damage:
+        except protocol.DamagedChannel as damage:
             self._unframer = None                  # the rest of the stream is unreadable
             return [Output(f"hyperspace: {damage}\n".encode())]
 
@@ -200,10 +175,10 @@ SHOWN_BYTES = 2000                         # of the output of an import, at each
 class ForkServerProcess:
     """One fork server process, from its start to its end."""
 
-    def __init__(self, begin: Begin, python: str | None = None) -> None:
+    def __init__(self, begin: protocol.Begin, python: str | None = None) -> None:
         mine, theirs = socket.socketpair()
         self._printed = tempfile.TemporaryFile()   # noqa: SIM115 - the output of an import, shown if it fails
-        self._control = Control(mine)
+        self._control = protocol.Control(mine)
         self._child: Child | None = None
         self._ending = False
         token = secrets.token_hex(8)
@@ -219,12 +194,12 @@ class ForkServerProcess:
         self._control.send(begin)
         self._project = begin.project
 
-    def opened(self) -> Opened:
+    def opened(self) -> protocol.Opened:
         """The description of the opened project. Raises `ProjectError`."""
         word, _ = self._control.receive()
-        if isinstance(word, Opened):
+        if isinstance(word, protocol.Opened):
             return word
-        if isinstance(word, CannotOpen):
+        if isinstance(word, protocol.CannotOpen):
             raise ProjectError(word.reason)
         raise ProjectError("the fork server is closed" if self._ending else self._explained())
 
@@ -238,16 +213,15 @@ class ForkServerProcess:
         printed, give_printed = pipe()
         answers, give_answers = AnswerPipe.opened()
         given = (give_channel, give_printed, give_answers)
-        self._control.send(Start(), (*given, job.fileno()))
+        self._control.send(protocol.Start(), (*given, job.fileno()))
         for descriptor in given:
             os.close(descriptor)
         word, _ = self._control.receive()
-        if not isinstance(word, Started):
+        if not isinstance(word, protocol.Started):
             for end in (channel, printed, answers):
                 end.close()
             return None
-        self._child = Child(word.pid, self._control, channel, printed, answers=answers,
-                            mark=self._mark)
+        self._child = Child(word.pid, self._control, channel, printed, answers=answers, mark=self._mark)
         return self._child
 
     def end(self) -> None:
@@ -312,8 +286,6 @@ def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
     return defaults | kept
 
 
-__all__ = ["Child", "ChildEnded", "Isolation", "Output", "ProcessEvent", "ProjectView", "Supervisor"]
-
 Isolation = Literal["warm", "spawn"]
 
 
@@ -351,7 +323,7 @@ class Supervisor:
         self._python = None if python is None else str(python)
         self._lock = threading.RLock()
         self._process: ForkServerProcess | None = None
-        self._opened: Opened | None = None
+        self._opened: protocol.Opened | None = None
         self._renewals = 0
         self._closed = False
 
@@ -379,7 +351,7 @@ class Supervisor:
         self._closed = True
         self._let_go()
 
-    def _fresh(self) -> tuple[Opened, ForkServerProcess]:
+    def _fresh(self) -> tuple[protocol.Opened, ForkServerProcess]:
         """A living fork server with the current sources."""
         stale = [] if self._opened is None else changed(self._opened.stamps)
         if self._opened is not None and self._process is not None and self._process.alive() and not stale:
@@ -394,7 +366,7 @@ class Supervisor:
         self._opened = opened
         return opened, process
 
-    def _open(self) -> tuple[Opened, ForkServerProcess]:
+    def _open(self) -> tuple[protocol.Opened, ForkServerProcess]:
         """Open the project and start a fork server: one process where it is safe to fork."""
         look = self._launch("fork" if self._warm else "look")
         try:
@@ -407,10 +379,11 @@ class Supervisor:
         self._let_go()
         return opened, self._launch("spawn")
 
-    def _launch(self, role: Role) -> ForkServerProcess:
+    def _launch(self, role: protocol.Role) -> ForkServerProcess:
         if self._closed:
             raise ProjectError("the fork server is closed")
-        begin = Begin(self._project, self._tasks_dir, self._no_plugins, role, self._grace_s, self._code)
+        begin = protocol.Begin(self._project, self._tasks_dir, self._no_plugins, role, self._grace_s,
+                               self._code)
         self._process = ForkServerProcess(begin, self._python)
         return self._process
 

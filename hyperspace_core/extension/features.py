@@ -27,7 +27,8 @@ class Feature:
 
 FEATURES: Mapping[str, Feature] = {
     "hyperspace-tuning": Feature(
-        commands=("tune", "searches"), study=("tune", "search", "searches"),
+        commands=("tune", "searches", "queue cancel --search", "queue pause --search",
+                  "queue resume --search"), study=("tune", "search", "searches"),
         components=("AsRecorded", "CmaEs", "GP", "Grid", "Median", "NSGAII", "Random", "Sampler",
                     "SuccessiveHalving", "TPE")),
     "hyperspace-analysis": Feature(

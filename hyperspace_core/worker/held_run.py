@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.execution import protocol
-from hyperspace_core.execution.supervisor import ChildEnded, Output, ProcessEvent
+from hyperspace_core.execution.supervisor import Output, ProcessEvent
 from hyperspace_core.records.logged import Progress, ProgressSet
 from hyperspace_core.records.run import Claim, Finish, Lease, Owner, Update
 from hyperspace_core.run import Memory, Run
@@ -73,7 +73,7 @@ class Tick:
     """Some time has passed."""
 
 
-RunEvent = OutputText | ProgressSet | Deaf | ChildEnded | Tick | OutboxEvent
+RunEvent = OutputText | ProgressSet | Deaf | protocol.ChildEnded | Tick | OutboxEvent
 
 
 class HeldRun:
@@ -152,7 +152,7 @@ class HeldRun:
             yield from self._control(self._clock.monotonic())
             yield Tick()
 
-    def outcome(self, ended: ChildEnded) -> AttemptOutcome:
+    def outcome(self, ended: protocol.ChildEnded) -> AttemptOutcome:
         """How the attempt ends, once its process has ended."""
         request, why = self.requested
         return settle(self._finish, ended, request, why, differs=self._differs, failures=self.record.failures,
@@ -182,7 +182,7 @@ class HeldRun:
                     self._finish, self.silent = finish, not heard
                     self._kill_by(LINGER_S)
                     self.outbox.hurry()    # deliver while the process ends
-                case ChildEnded():
+                case protocol.ChildEnded():
                     self.silent = self.silent or self._finish is None
                     self.outbox.output(self._tape.close())
                     yield event
@@ -250,7 +250,7 @@ class HeldRun:
             self.outbox.output(self._tape.close())
             self.silent = self.silent or self._finish is None
             yield Deaf(pid=process.pid)
-            yield ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
+            yield protocol.ChildEnded()
 
     def _kill_by(self, seconds: float) -> None:
         at = self._clock.monotonic() + seconds

@@ -28,8 +28,8 @@ from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.execution.job import RunCode, job_of
 from hyperspace_core.execution.process_io import Interruption
-from hyperspace_core.execution.protocol import Ask, Message
-from hyperspace_core.execution.supervisor import GATHER_S, ChildEnded, Output, ProcessEvent, points_together
+from hyperspace_core.execution.protocol import Ask, ChildEnded, Message
+from hyperspace_core.execution.supervisor import GATHER_S, Output, ProcessEvent, points_together
 from hyperspace_core.records.logged import Progress, ProgressSet
 from hyperspace_core.records.run import Claim, Finish, Owner, RunRecord
 from hyperspace_core.records.states import Outcome
@@ -139,7 +139,7 @@ class _Buffer(io.BufferedIOBase):
 
 # -- A run in this process, which its slot follows like a child process --
 
-_LIVES_ON = ChildEnded(exit_code=None, signal=None, out_of_memory=None, max_rss_bytes=None)
+_LIVES_ON = ChildEnded()
 
 
 class InlineProcess:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from hyperspace_core.execution.supervisor import ChildEnded
+from hyperspace_core.execution.protocol import ChildEnded
 from hyperspace_core.records.run import Attempt, Finish
 from hyperspace_core.records.states import Outcome
 

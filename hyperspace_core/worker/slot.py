@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable, error_line
-from hyperspace_core.execution.supervisor import ChildEnded
+from hyperspace_core.execution.protocol import ChildEnded
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.logged import ProgressSet
 from hyperspace_core.records.run import SNAPSHOT, Claim, Finish

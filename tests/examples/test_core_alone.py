@@ -68,7 +68,8 @@ def test_core_alone_does_the_main_job(alone: Shell) -> None:
 
 @pytest.mark.parametrize(("command", "plugin"), COMMANDS)
 def test_a_command_names_its_plugin(alone: Shell, command: str, plugin: str) -> None:
-    answer = alone.run(f"hyperspace {command}", expect=2).stdout
+    value = " 1" if command.endswith("--search") else ""
+    answer = alone.run(f"hyperspace {command}{value}", expect=2).stdout
 
     assert answer == f"error: hyperspace {command} is in {plugin}: {installation(alone, plugin)}\n"
 

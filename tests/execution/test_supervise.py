@@ -18,7 +18,8 @@ import pytest
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.job import written
-from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
+from hyperspace_core.execution.protocol import ChildEnded
+from hyperspace_core.execution.supervisor import Output, Supervisor
 from hyperspace_core.records.logged import ArtifactStaged, InfoSet, ProgressSet
 from hyperspace_core.records.states import Outcome
 from support.jobs import ENTRY, RUNS, Hands, finished, job, until_printed

@@ -11,7 +11,8 @@ import pytest
 
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.job import Job, written
-from hyperspace_core.execution.supervisor import ChildEnded, Output, Supervisor
+from hyperspace_core.execution.protocol import ChildEnded
+from hyperspace_core.execution.supervisor import Output, Supervisor
 from hyperspace_core.records.logged import Points
 from hyperspace_core.records.run import Finish
 

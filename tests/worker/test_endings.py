@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hyperspace_core.execution.supervisor import ChildEnded
+from hyperspace_core.execution.protocol import ChildEnded
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.worker.outcome import LateOutcome, Release, RunRequest, back_off_s, settle, vanished

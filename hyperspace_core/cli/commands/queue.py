@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -24,14 +24,12 @@ from hyperspace_core.cli.options import (
     some_runs,
 )
 from hyperspace_core.errors import ExitCode, NotFound, Refused
-from hyperspace_core.lookup import get_search
-from hyperspace_core.records.filter import ORDER_OLDEST, ORDER_QUEUE, RunFilter
+from hyperspace_core.records.filter import ORDER_QUEUE
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.search import CANCELLED, SearchRecord, SearchState
 from hyperspace_core.records.states import State, Verb, allowed
 from hyperspace_core.records.traits import waiting_reasons
 from hyperspace_core.results.format import age, brief, counted, to_json
-from hyperspace_core.storage import Searches, Store
+from hyperspace_core.storage import Store
 
 # -- `hyperspace queue pause`, `resume`, `cancel`, `requeue` and `priority` --
 
@@ -58,7 +56,7 @@ def pause(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptio
     if whole:
         return _switch(context, runs, wanted, paused=True, dry_run=dry_run)
     if wanted.search is not None:
-        return pause_search(context, runs, wanted, dry_run=dry_run)
+        return _on_search(context, "pause", runs, wanted, dry_run=dry_run)
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase="pause {}", fits=lambda record: bool(allowed(Verb.PAUSE, record.state)),
         why_not=lambda record: "only a queued or running run can be paused",
@@ -80,7 +78,7 @@ def resume(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
     if whole:
         return _switch(context, runs, wanted, paused=False, dry_run=dry_run)
     if wanted.search is not None:
-        return resume_search(context, runs, wanted, dry_run=dry_run)
+        return _on_search(context, "resume", runs, wanted, dry_run=dry_run)
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase="resume {}", fits=lambda record: record.state == "PAUSED" or record.command == "pause",
         why_not=lambda record: "only a paused run can be resumed" + _requeue(context, record),
@@ -97,7 +95,7 @@ def cancel(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
     Select runs by id or by filter options. --search cancels a search and its runs that have not ended.
     """
     if wanted.search is not None:
-        return cancel_search(context, runs, wanted, dry_run=dry_run)
+        return _on_search(context, "cancel", runs, wanted, dry_run=dry_run)
     return _do(context, runs, wanted, dry_run, BulkAction(
         phrase="cancel {}", fits=lambda record: bool(allowed(Verb.CANCEL, record.state)),
         why_not=lambda record: "it has ended already",
@@ -149,6 +147,17 @@ def _do(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, d
         action: BulkAction) -> int:
 
     return act(context, select_runs(context, runs, wanted, action), action, dry_run=dry_run)
+
+
+def _on_search(context: CommandContext, verb: str, runs: tuple[int, ...], wanted: FilterOptions, *,
+               dry_run: bool) -> int:
+    """Have the plugin of searches act on a search with all of its runs."""
+    others = [f"run {run}" for run in runs] + [name for name in wanted.options if name != "--search"]
+    if others:
+        raise click.UsageError(f"--search and {', '.join(others)} contradict each other: --search means the "
+                               "search with all of its runs")
+    context.run_command(f"queue {verb} --search", str(wanted.search), *["--dry-run"] * dry_run)
+    return ExitCode.OK
 
 
 def _switch(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, *, paused: bool,
@@ -315,78 +324,3 @@ def _tell(done: Sequence[tuple[RunRecord, str]]) -> None:
 def _by_state(records: Sequence[RunRecord]) -> str:
     counts = Counter(record.state for record in records)
     return ", ".join(f"{count} {state}" for state, count in counts.items())
-
-
-# -- `hyperspace queue cancel|pause|resume --search ID`: actions on a whole search --
-
-def cancel_search(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, *,
-                  dry_run: bool) -> int:
-    """Cancel a search and its runs. Raises `Refused` if all of them have ended."""
-    search = _searched(context, runs, wanted)
-    unended = [run.id for run in _unended(context, search)]
-    if search.state is SearchState.ENDED and not unended:
-        raise Refused(f"search {search.id} is ENDED ({search.reason}), and its runs have ended")
-    if dry_run:
-        terminal.echo(f"would cancel search {search.id} ({search.task}, {search.state}){_with(len(unended))}")
-        return ExitCode.OK
-    Searches.of(context.store).end_search(search.id, CANCELLED)
-    # a worker may have proposed one more run until then
-    stopped = [run.id for run in list(_unended(context, search)) if _cancelled(context, run.id)]
-    terminal.echo(f"search {search.id}: ENDED{_with(len(stopped))}")
-    return ExitCode.OK
-
-
-def pause_search(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, *,
-                 dry_run: bool) -> int:
-    """Pause a search. Raises `Refused` if it has ended."""
-    search = _searched(context, runs, wanted)
-    if search.state is SearchState.ENDED:
-        raise Refused(f"search {search.id} is ENDED ({search.reason}): only an open search can be paused")
-    if not dry_run:
-        search = Searches.of(context.store).change_search(search.id, state=SearchState.PAUSED)
-    terminal.echo(f"would pause search {search.id} ({search.task}, {search.state})" if dry_run else
-                  f"search {search.id}: {search.state}; the runs that it has proposed continue")
-    return ExitCode.OK
-
-
-def resume_search(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, *,
-                  dry_run: bool) -> int:
-    """Resume a search that was paused or cancelled. Raises `Refused` if it ended by itself."""
-    search = _searched(context, runs, wanted)
-    if search.state is SearchState.ENDED and search.reason != CANCELLED:
-        command = context.command(f"tune --resume {search.id} --runs {search.proposed + 100}")
-        raise Refused(f"search {search.id} is ENDED ({search.reason}); a larger budget resumes it, as in "
-                      f"`{command}`")
-    if dry_run:
-        terminal.echo(f"would resume search {search.id} ({search.task}, {search.state})")
-        return ExitCode.OK
-    search = Searches.of(context.store).change_search(search.id, state=SearchState.OPEN)
-    terminal.echo(f"search {search.id}: {search.state}")
-    return ExitCode.OK
-
-
-def _searched(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions) -> SearchRecord:
-    """The search. Raises `NotFound`; `UsageError` if other filters are given."""
-    others = [f"run {run}" for run in runs] + [name for name in wanted.options if name != "--search"]
-    if others:
-        raise click.UsageError(f"--search and {', '.join(others)} contradict each other: --search means the "
-                               "search with all of its runs")
-    return get_search(context.store, context.name, wanted.search or 0)
-
-
-def _unended(context: CommandContext, search: SearchRecord) -> Iterator[RunRecord]:
-    waiting = RunFilter(project=search.project, search=search.uid,
-                        states=(State.QUEUED, State.PAUSED, State.RUNNING))
-    return context.store.find(waiting, order=ORDER_OLDEST)
-
-
-def _cancelled(context: CommandContext, run: int) -> bool:
-    try:
-        context.store.cancel(run)
-    except (Refused, NotFound):            # it has ended in the meantime
-        return False
-    return True
-
-
-def _with(count: int) -> str:
-    return f", and {counted(count)} with it" if count else ""

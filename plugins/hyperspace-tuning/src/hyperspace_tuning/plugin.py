@@ -32,6 +32,8 @@ def hyperspace_commands(cli: Root) -> None:
             help="Queue a search of TASK; workers propose its runs from all past runs.")
     cli.add("searches", "hyperspace_tuning.searches_cli:searches", section="Work",
             help="List the searches of a project, or show one.")
+    for verb in ("cancel", "pause", "resume"):
+        cli.add(f"queue {verb} --search", f"hyperspace_tuning.search_verbs:{verb}")
 
 
 @hookimpl

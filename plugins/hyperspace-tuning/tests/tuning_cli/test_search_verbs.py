@@ -1,4 +1,4 @@
-"""`hyperspace queue cancel|pause|resume --search`; it needs no plugin."""
+"""`hyperspace queue cancel|pause|resume --search`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from hyperspace_core.errors import ExitCode
-from hyperspace_core.execution.identity import this_process
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
 from pytest_hyperspace.stores.harness import Harness, new_run
-from support.commands import Answer, present
+from support.commands import Answer
 from support.searching import new_search
 
 Typed = Callable[..., Answer]
@@ -83,32 +82,10 @@ def test_search_verbs_refuse_other_filters(typed: Typed, harness: Harness, verb:
     assert harness.store.get_search(search).state is SearchState.OPEN
 
 
-def test_other_verbs_take_the_runs_of_a_search(typed: Typed, harness: Harness) -> None:
-    search, other = new_search(harness.store, harness.project), harness.submit()
-    run = proposed(harness, search)
+def test_a_printed_command_repeats_the_typed_store(typed: Typed, harness: Harness, url: str) -> None:
+    harness.store.end_search(new_search(harness.store, harness.project), "by hand")
 
-    typed("queue", "priority", "--search", search, 4)
+    answer = typed("queue", "resume", "--search", 1, "--storage", url, expect=ExitCode.REFUSED)
 
-    assert (harness.get(run).priority, harness.get(other).priority) == (4, 0)
-
-
-# -- the queue's page ----------------------------------------------------------------------------------------
-
-
-def test_status_shows_open_searches_without_a_worker(typed: Typed, harness: Harness) -> None:
-    search = new_search(harness.store, harness.project)
-    harness.store.end_search(new_search(harness.store, harness.project, "ended"), "by hand")
-
-    page = typed("status").out
-
-    assert "Searches\n  search 1  task  Random  0 of 5 runs done  no worker is running\n" in page
-    assert "ended" not in page
-    line, = typed("status", "--json").json["searches"]
-    assert (line["search"]["id"], line["why"]) == (search, "no worker is running")
-
-
-def test_a_search_of_an_unknown_task_names_the_known_tasks(typed: Typed, harness: Harness) -> None:
-    new_search(harness.store, harness.project, "unheard")
-    present(harness, this_process("mine"), tasks=("task",))
-
-    assert "no worker knows this task; they know task" in typed("status").out
+    assert "a larger budget resumes it, as in `hyperspace tune --resume 1 --runs 100" in answer.err
+    assert answer.err.endswith(f" --storage {url}`\n")
