@@ -46,7 +46,7 @@ from hyperspace_core.storage import Capability, Maintenance, Migrations, Searche
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^<!-- from: (?P<source>[^\n]*?) -->\n.*?^<!-- end -->$", re.M | re.S)
 
-_BANNER = re.compile(r"^# -{20,}\n((?:# .*\n)+)# -{20,}\n", re.M)
+_BANNER = re.compile(r"^# -- ((?:.*\n# )*?.*) --\n", re.M)
 _FIELD = re.compile(r"^:([^:]+):\s*", re.M)
 _MEMBERS = (property, cached_property, classmethod, staticmethod)
 _LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json"}

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from hyperspace_core.run import Absent, Run, RunWatcher, Section
     from hyperspace_core.worker.hooks import WorkerContext
 
-# ------------------------------------------------------------------------------------------------------------
-# Registration: once per process, when a project or the plugins are loaded
-# ------------------------------------------------------------------------------------------------------------
-
+# -- Registration: once per process, when a project or the plugins are loaded --
 
 @hookspec
 def hyperspace_register(register: Register) -> None:
@@ -79,11 +76,9 @@ def hyperspace_study(register: AccessorRegister) -> None:
     """
 
 
-# ------------------------------------------------------------------------------------------------------------
-# A run: in the child, in this order. The first result that is not None is used; the default (`trylast`) calls
-# the chosen component. Wrap a hook (`wrapper=True`) to time, cache or profile it. An error fails the run.
-# ------------------------------------------------------------------------------------------------------------
-
+# -- A run: in the child, in this order. The first result that is not None is used; the default (`trylast`)
+# calls the chosen component. Wrap a hook (`wrapper=True`) to time, cache or profile it. An error fails the
+# run. --
 
 @hookspec(firstresult=True)
 def hyperspace_execute(run: Run, scenario: Scenario) -> Any:
@@ -153,10 +148,7 @@ def hyperspace_score(run: Run, scorer: Any, model: Any,  # type: ignore[empty-bo
     """
 
 
-# ------------------------------------------------------------------------------------------------------------
-# Reproducibility: in the child
-# ------------------------------------------------------------------------------------------------------------
-
+# -- Reproducibility: in the child --
 
 @hookspec
 def hyperspace_seed(seed: int) -> None:
@@ -192,10 +184,7 @@ def hyperspace_fingerprint(data: Any) -> str | None:
     """
 
 
-# ------------------------------------------------------------------------------------------------------------
-# Observers: called one by one; a failure is logged and the others are still called
-# ------------------------------------------------------------------------------------------------------------
-
+# -- Observers: called one by one; a failure is logged and the others are still called --
 
 @hookspec
 def hyperspace_run_started(run: Run) -> None:
@@ -234,11 +223,9 @@ def hyperspace_worker_changed(worker: WorkerInfo, state: str) -> None:
     """
 
 
-# ------------------------------------------------------------------------------------------------------------
-# A worker: runs besides the queue, and questions of runs. The implementations of installed plugins are called
-# one by one until one has a result; a project's own take part with `inline` isolation and in `Study.run`.
-# ------------------------------------------------------------------------------------------------------------
-
+# -- A worker: runs besides the queue, and questions of runs. The implementations of installed plugins are
+# called one by one until one has a result; a project's own take part with `inline` isolation and in
+# `Study.run`. --
 
 @hookspec(firstresult=True)
 def hyperspace_offer_run(worker: WorkerContext, tasks: frozenset[str], queued: bool) -> Claim | None:

@@ -27,7 +27,7 @@ from hyperspace_core.storage import Store, new_token, rewritten_of
 from hyperspace_core.submission import Pin, Pinner, SubmitOptions, checked_plan, plan, problem_of_task
 
 if TYPE_CHECKING:
-    from hyperspace_core.results.comparable import Comparable, CurrentCode
+    from hyperspace_core.results.comparable import Comparable
     from hyperspace_core.results.overview import Overview, QueueProgress
     from hyperspace_core.results.results import Results
 
@@ -262,33 +262,27 @@ class Study:
         be parsed.
         """
         from hyperspace_core.records.traits import SharedTrees
-        from hyperspace_core.results.comparable import ALL, Comparison, checked_comparable, select_comparable
+        from hyperspace_core.results import comparable as comparing
         from hyperspace_core.results.results import Results, any_mended, first_page
 
-        wish = checked_comparable(comparable)
-
+        wish, ask = comparing.checked_comparable(comparable), partial(comparing.CurrentCode, self.project)
         wanted = RunFilter(project=self.name, tasks=() if task is None else (self._task_with_runs(task),),
                            states=parse_states((states,) if isinstance(states, str) else tuple(states)),
                            where=conditions(where))
-        early = limit if wish == ALL and order_by is None else None
+        early = limit if wish == comparing.ALL and order_by is None else None
         if early is not None and any_mended(self.store, wanted):
             early = None
         share = SharedTrees().share
-        page = (None if limit is None or wish == ALL or order_by is not None else
-                first_page(self.store, wanted, limit, self._current_code, read=share))
+        page = (None if limit is None or wish == comparing.ALL or order_by is not None else
+                first_page(self.store, wanted, limit, ask, read=share))
         if page is None:
             order = ORDER_OLDEST if early is None else ORDER_BEST      # the order that a store reads fastest
             records = best_first(map(share, self.store.find(wanted, order=order, limit=early)))
-            page = (Comparison(kept=tuple(records)) if wish == ALL else
-                    select_comparable(records, self._current_code))
+            page = (comparing.Comparison(kept=tuple(records)) if wish == comparing.ALL else
+                    comparing.select_comparable(records, ask))
         return Results(page.kept, page.left_out, order_by=order_by, looked_at=page.looked_at,
                        read=lambda run, names: self.store.points(run, names=names),
                        accessors=self._accessors)[:limit]
-
-    def _current_code(self) -> CurrentCode:
-        from hyperspace_core.results.comparable import CurrentCode
-
-        return CurrentCode(self.project)
 
     def export(self, run: int, folder: str | Path, *, artifacts: Collection[str] | None = None,
                component: str | None = None, force: bool = False) -> Path:

@@ -23,14 +23,6 @@ from hyperspace_core.run import Absent
 Parts = tuple[str, list[Any], bool]    # tag, items, whether their order matters
 
 
-def library_parts(value: Any) -> Parts | None:
-    """The parts of an object to read instead of it; None for an unknown type."""
-    reader = _LIBRARIES.get(type(value).__module__.partition(".")[0])
-    if reader is not None:
-        return reader(value)
-    return _array(value) if hasattr(type(value), "__array_interface__") else None
-
-
 def _numpy(value: Any) -> Parts | None:
     if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
         return None
@@ -263,7 +255,7 @@ def _plain(value: Any) -> tuple[str, Any] | None:  # noqa: PLR0911 - one line a 
     return None
 
 
-def _parts(value: Any) -> Parts | None:
+def _parts(value: Any) -> Parts | None:  # noqa: PLR0911 - one line a type
     """Tag and items of a container, and whether their order matters."""
     if isinstance(value, list | tuple):
         return "items", list(value), True
@@ -276,7 +268,10 @@ def _parts(value: Any) -> Parts | None:
         return f"dataclass {_type_name(value)}", fields, True
     if isinstance(value, array.array):
         return f"array {value.typecode}", [memoryview(value).cast("B")], True
-    return library_parts(value)
+    reader = _LIBRARIES.get(type(value).__module__.partition(".")[0])
+    if reader is not None:
+        return reader(value)
+    return _array(value) if hasattr(type(value), "__array_interface__") else None
 
 
 def _type_name(value: Any) -> str:

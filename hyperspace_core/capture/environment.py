@@ -257,9 +257,9 @@ class PluginsCapture:
 
 @cache
 def _version() -> str:
-    from hyperspace_core.extension.manager import core_version
+    from hyperspace_core.storage import this_version
 
-    return core_version()
+    return this_version()
 
 
 def _shown(plugin: Loaded) -> dict[str, Any]:

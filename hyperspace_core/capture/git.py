@@ -74,7 +74,22 @@ class GitCapture:
 
     def tree(self) -> WorkTree | GitUnavailable:
         """The working tree, or why it is unknown; cached up to `FRESH_S`."""
-        return self._looked().tree
+        source = self._extensions.project_source
+        if source is None:
+            return GitUnavailable("the project's code is in no folder")
+        repository = self._repositories.get(source)
+        if repository is None:
+            repository = self._repositories[source] = worktree.repository_of(self._git, source)
+        if isinstance(repository, GitUnavailable):
+            return repository
+        files = loaded_below(repository.top)
+        stamp = _stamp((*repository.watched, *files))
+        seen = self._seen.get(source)
+        fresh_s = FRESH_S if self._limit_s is None else FRESH_S / 2
+        if seen is None or seen.stamp != stamp or time.monotonic() - seen.at > fresh_s:
+            at, tree = time.monotonic(), worktree.work_tree_of(self._git, repository.top, files)
+            seen = self._seen[source] = _Seen(at=at, stamp=stamp, tree=tree)
+        return seen.tree
 
     def uncommitted(self, tree: WorkTree, files: Mapping[str, str]) -> Uncommitted | GitUnavailable:
         """The uncommitted changes; `files`: path → digest of maybe untracked files."""
@@ -88,26 +103,6 @@ class GitCapture:
                 return error
             known = self._compared[top] = _Compared(tree=tree, files=files, answer=answer)
         return known.answer
-
-    def _looked(self) -> _Seen:
-        source = self._extensions.project_source
-        if source is None:
-            return _unseen(GitUnavailable("the project's code is in no folder"))
-        repository = self._repositories.get(source)
-        if repository is None:
-            repository = self._repositories[source] = worktree.repository_of(self._git, source)
-        if isinstance(repository, GitUnavailable):
-            return _unseen(repository)
-        files = loaded_below(repository.top)
-        stamp = _stamp((*repository.watched, *files))
-        seen = self._seen.get(source)
-        if seen is None or seen.stamp != stamp or time.monotonic() - seen.at > self._fresh_s():
-            at, tree = time.monotonic(), worktree.work_tree_of(self._git, repository.top, files)
-            seen = self._seen[source] = _Seen(at=at, stamp=stamp, tree=tree)
-        return seen
-
-    def _fresh_s(self) -> float:
-        return FRESH_S if self._limit_s is None else FRESH_S / 2
 
     def _git(self, folder: str, *arguments: str) -> bytes:
         return _git(folder, *arguments, limit_s=LIMIT_S if self._limit_s is None else self._limit_s)
@@ -132,10 +127,6 @@ class GitCapture:
 
     def prepare(self) -> None:
         self.hyperspace_capture()
-
-
-def _unseen(reason: GitUnavailable) -> _Seen:
-    return _Seen(at=0.0, stamp=(), tree=reason)
 
 
 def _git(folder: str, *arguments: str, limit_s: float) -> bytes:

@@ -49,15 +49,16 @@ def last_name(node: ast.AST) -> str:
 class _Plain(ast.NodeTransformer):
     """Brings a tree into normal form, in place."""
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        return self._function(node)
+    def visit_FunctionDef(self, node: Function) -> Any:
+        node.returns = None
+        return self.generic_visit(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> Any:
-        return self._function(node)
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         # a dataclass field needs no value; elsewhere an annotation alone has no effect
-        node.body = [_field(one) if isinstance(one, ast.AnnAssign) else one for one in node.body]
+        node.body = [ast.Assign(targets=[one.target], value=one.value or ast.Constant(value=...))
+                     if isinstance(one, ast.AnnAssign) else one for one in node.body]
         self.generic_visit(node)
         methods = sorted((one for one in node.body if isinstance(one, Function)), key=lambda one: one.name)
         node.body = [*(one for one in node.body if not isinstance(one, Function)), *methods]
@@ -77,14 +78,6 @@ class _Plain(ast.NodeTransformer):
 
     def visit_Pass(self, _: ast.Pass) -> Any:
         return None
-
-    def _function(self, node: Function) -> Any:
-        node.returns = None
-        return self.generic_visit(node)
-
-
-def _field(node: ast.AnnAssign) -> ast.stmt:
-    return ast.Assign(targets=[node.target], value=node.value or ast.Constant(value=...))
 
 
 def _without_configured(node: ast.ClassDef) -> None:
@@ -190,11 +183,11 @@ class _Collector(ast.NodeVisitor):
         self.found: set[Reference] = set()
         self._scopes: list[_Scope] = []
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._function(node)
+    def visit_FunctionDef(self, node: Function) -> None:
+        self._all([*node.decorator_list, *node.args.defaults, *node.args.kw_defaults])
+        self._inside(_scope_of(node.body, _arguments(node.args)), node.body)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._function(node)
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._all([*node.args.defaults, *node.args.kw_defaults])
@@ -224,10 +217,6 @@ class _Collector(ast.NodeVisitor):
             self._inside(_Scope(set(stored_names(targets))), ast.iter_child_nodes(node))
         else:
             super().generic_visit(node)
-
-    def _function(self, node: Function) -> None:
-        self._all([*node.decorator_list, *node.args.defaults, *node.args.kw_defaults])
-        self._inside(_scope_of(node.body, _arguments(node.args)), node.body)
 
     def _inside(self, scope: _Scope, nodes: Iterable[ast.AST]) -> None:
         self._scopes.append(scope)

@@ -31,11 +31,6 @@ class GitSettings:
     remote: str | None = None
     filters: tuple[str, ...] = ()
 
-    @property
-    def odd(self) -> bool:
-        """Whether a filter's name cannot be passed on a command line."""
-        return any("=" in name or "\n" in name for name in self.filters)
-
     def overrides(self) -> tuple[str, ...]:
         options: list[str] = []
         for name in self.filters:
@@ -300,6 +295,7 @@ def settings_of(git: Git, top: str) -> GitSettings:
             return GitSettings()
         raise
     settings = parse_settings(text)
-    if settings.odd:
+    # such a name cannot be passed on a command line
+    if any("=" in name or "\n" in name for name in settings.filters):
         raise GitUnavailable("the repository configures a filter that cannot be disabled because of its name")
     return settings

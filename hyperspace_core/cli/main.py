@@ -243,9 +243,9 @@ def _plugin_commands(cli: Root) -> None:
 
 def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from hyperspace_core.extension.manager import core_version
+        from hyperspace_core.storage import this_version
 
-        click.echo(f"hyperspace {core_version()}")
+        click.echo(f"hyperspace {this_version()}")
         ctx.exit()
 
 

@@ -17,9 +17,9 @@ from typing import Any
 from hyperspace_core.config import tree as trees, types
 from hyperspace_core.config.jsonfile import parse_value
 from hyperspace_core.config.registry import Registry, fits
-from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
+from hyperspace_core.config.signature import Parameter, Signature, signature_of
 from hyperspace_core.config.tree import CLASS_NAME, EACH, Tree, join, match_key, merge, shown
-from hyperspace_core.errors import ConfigError, HyperspaceError, did_you_mean
+from hyperspace_core.errors import ConfigError, did_you_mean
 from hyperspace_core.ranges import each
 
 # -- Sums and products of values: counted without expansion, expanded lazily --
@@ -229,10 +229,7 @@ class _Reading:
     def default(self, parameter: Parameter, base: Any) -> Any:
         if isinstance(base, dict) and parameter.name in base:
             return base[parameter.name]
-        try:
-            tree = default_tree(parameter, parameter.name, self.registry.name_of)
-        except HyperspaceError:
-            return None                                    # completion reports it, if it is used
+        tree = self.registry.default_of(parameter)
         return None if tree is trees.MISSING else tree
 
 

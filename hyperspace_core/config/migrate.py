@@ -7,7 +7,7 @@ meets an obstacle reports it; then nothing of the migration is applied.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from hyperspace_core.config.tree import (
@@ -271,29 +271,23 @@ def _split(path: str) -> tuple[str, list[str]]:
     return (head, rest.split(".")) if head in (SCENARIO, CONFIG) and rest else (CONFIG, path.split("."))
 
 
-def _below(value: Any, parts: list[str], path: str) -> Iterator[tuple[str, Tree]]:
+def _below(value: Any, parts: Sequence[str | None], path: str) -> Iterator[tuple[str, Tree]]:
     """The sections at the end of a path; none where a part is missing or None."""
-    if not parts:
-        if isinstance(value, dict):
-            yield path, value
-        elif value is not None:
-            raise ConfigError(f"`{path}`: expected a section, found {shown(value)}{_cure(value)}")
+    if value is None:
         return
-    part, *rest = parts
+    part, *rest = parts or [None]
     if part == EVERY and isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in list(pairs):
             if isinstance(inner, dict | list):
                 yield from _below(inner, rest, join(path, key))
-    elif isinstance(value, dict):
-        if part in value:
-            yield from _below(value[part], rest, join(path, part))
-    elif value is not None:
-        raise ConfigError(f"`{path}`: expected a section, found {shown(value)}{_cure(value)}")
-
-
-def _cure(value: Any) -> str:
-    return f"; `{EVERY}` means every item of a list" if isinstance(value, list) else ""
+    elif not isinstance(value, dict):
+        cure = f"; `{EVERY}` means every item of a list" if isinstance(value, list) else ""
+        raise ConfigError(f"`{path}`: expected a section, found {shown(value)}{cure}")
+    elif part is None:
+        yield path, value
+    elif part in value:
+        yield from _below(value[part], rest, join(path, part))
 
 
 def _of_class(name: str, within: str | None, trees: Mapping[str, Any]) -> list[tuple[str, Tree]]:

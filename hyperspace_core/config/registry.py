@@ -9,9 +9,9 @@ from typing import Any
 
 from hyperspace_core.config import types
 from hyperspace_core.config.annotations import family_of
-from hyperspace_core.config.signature import signature_of
-from hyperspace_core.config.tree import CLASS_NAME, match_key, snake_case
-from hyperspace_core.errors import RegistrationError, UnknownClassError, nearest
+from hyperspace_core.config.signature import Parameter, default_tree, signature_of
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, match_key, snake_case
+from hyperspace_core.errors import HyperspaceError, RegistrationError, UnknownClassError, nearest
 
 MAX_NAMED = 20                 # more known names than this are counted, not listed
 
@@ -88,6 +88,16 @@ class Registry:
             return None
         entry = self._families.get(family, {}).get(name) or self._aliases.get(family, {}).get(name)
         return entry if entry is not None and _is_below(entry, family, below) else None
+
+    def default_of(self, parameter: Parameter) -> Any:
+        """A parameter's default as a tree; `MISSING` if it has none.
+
+        Also `MISSING` if its class is not registered: completion reports it where it is used.
+        """
+        try:
+            return default_tree(parameter, parameter.name, self.name_of)
+        except HyperspaceError:
+            return MISSING
 
     def entries(self, family: type | None = None, *, below: type | None = None) -> tuple[Entry, ...]:
         """The classes of a family, or of all, by name; `below`: only its subclasses."""

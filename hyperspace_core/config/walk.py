@@ -14,9 +14,9 @@ from hyperspace_core.config import types
 from hyperspace_core.config.complete import complete
 from hyperspace_core.config.migrate import EVERY
 from hyperspace_core.config.registry import Entry, Registry, pick
-from hyperspace_core.config.signature import Parameter, Signature, default_tree, signature_of
+from hyperspace_core.config.signature import Parameter, Signature, signature_of
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, join, match_key
-from hyperspace_core.errors import ConfigError, HyperspaceError
+from hyperspace_core.errors import ConfigError
 from hyperspace_core.ranges import Choice, Range
 
 
@@ -108,14 +108,8 @@ class _Walk:
                 base: Any = section.base.get(name, MISSING)
                 yield from self.value(_Spot(
                     value=section.given[name], name=name, path=join(section.path, name),
-                    base=self.default(parameter) if base is MISSING else base,
+                    base=self.registry.default_of(parameter) if base is MISSING else base,
                     written=section.written_of(name)), parameter.kind, section)
-
-    def default(self, parameter: Parameter) -> Any:
-        try:
-            return default_tree(parameter, parameter.name, self.registry.name_of)
-        except HyperspaceError:            # its class is not registered; completion reports it
-            return MISSING
 
     def value(self, spot: _Spot, kind: types.Kind, above: ConfigSection) -> Iterator[ConfigSection]:
         """The sections in a value of a parameter of `above`."""
@@ -193,10 +187,10 @@ def described(signature: Signature, registry: Registry, *, path: str = "",
     `above`: the dataclasses around this one; a dataclass inside itself is described once.
     """
     for parameter in signature.parameters:
-        name = join(path, parameter.name)
+        name, default = join(path, parameter.name), registry.default_of(parameter)
         yield DescribedParameter(
             name=name, type=types.describe(parameter.kind), required=parameter.required, help=parameter.help,
-            default=_default(parameter, registry), range=parameter.range,
+            default=None if default is MISSING else default, range=parameter.range,
             choices=tuple(dict.fromkeys(_choices(parameter.kind, registry))))
         nested = _nested(parameter.kind)
         if nested is not None and nested.target not in above:
@@ -214,14 +208,6 @@ def range_text(given: Range) -> str:
 
 def _short(number: float) -> str:
     return str(number) if isinstance(number, int) else f"{number:g}"
-
-
-def _default(parameter: Parameter, registry: Registry) -> Any:
-    try:
-        tree = default_tree(parameter, parameter.name, registry.name_of)
-    except HyperspaceError:        # its class is not registered: completion reports it where it is used
-        return None
-    return None if tree is MISSING else tree
 
 
 def _choices(kind: types.Kind, registry: Registry) -> Iterator[str]:

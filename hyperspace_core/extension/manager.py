@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import pkgutil
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -158,7 +159,9 @@ class Extensions:
     @property
     def core(self) -> tuple[Loaded, ...]:
         """Core's own plugins."""
-        itself = Found(name="", group=PLUGINS_GROUP, distribution="hyperspace-core", version=core_version(),
+        from hyperspace_core.storage import this_version  # not where a service only loads a component
+
+        itself = Found(name="", group=PLUGINS_GROUP, distribution="hyperspace-core", version=this_version(),
                        value="")
         named = self.manager.list_name_plugin()
         return tuple(self._described(plugin, itself, name.removeprefix(_CORE)) for name, plugin in named
@@ -286,11 +289,9 @@ def _retired(found: Found) -> str:
 
 
 def _add_builtin(extensions: Extensions, name: str, place: str) -> None:
-    module_name, _, factory = place.partition(":")
-    plugin: Any = importlib.import_module(module_name)
-    if factory:
-        make: Callable[[Extensions], Any] = getattr(plugin, factory)
-        plugin = make(extensions)
+    plugin = pkgutil.resolve_name(place)
+    if isinstance(plugin, type):
+        plugin = plugin(extensions)
     admit(extensions.manager, plugin, f"{_CORE}{name}")
     extensions.builtins.append(plugin)
 
@@ -317,8 +318,6 @@ def _checked_names(disable: Collection[str], installed: list[Found]) -> tuple[st
     return tuple(dict.fromkeys(disable))
 
 
-# -- Entry points and their distributions; nothing is imported before `load` --
-
 # -- The cause of a failed import in one line, with file and line number --
 
 # errors of an import that are a plugin's or project's fault; Ctrl-C is not
@@ -335,7 +334,7 @@ def why_not_imported(error: BaseException, module: str) -> str:
         return f"it needs the module '{error.name}', {cure}{_at(error)}"
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
-    return f"{error_line(error)}{_at(error)}"
+    return with_place(error)
 
 
 def with_place(error: BaseException) -> str:
@@ -356,6 +355,8 @@ def _at(error: BaseException) -> str:
               if not frame.filename.startswith("<frozen")]
     return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
 
+
+# -- Entry points and their distributions; nothing is imported before `load` --
 
 _VALUE = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?")
 
@@ -419,13 +420,3 @@ def conflict(found: Iterable[Found]) -> str:
     """The message for several entry points of one name."""
     sources = " and ".join(one.source for one in found)
     return f"offered by {sources}; uninstall all but one"
-
-
-def core_version() -> str:
-    """The installed version of this framework, or "unknown"."""
-    from importlib_metadata import PackageNotFoundError, version
-
-    try:
-        return version("hyperspace-core")
-    except PackageNotFoundError:                   # a source tree that is not installed
-        return "unknown"

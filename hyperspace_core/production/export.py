@@ -228,7 +228,7 @@ def _write(root: Path, file: str, pieces: Iterator[bytes] | list[bytes]) -> str:
 def _put(made: Path, root: Path, *, force: bool) -> None:
     check_place(root, force=force)         # again: it may have changed during writing
     with _beside(root) as aside:
-        if root.exists():
+        if force and root.exists():        # an empty folder is replaced by the renaming
             root.rename(aside / "before")
         try:
             made.rename(root)

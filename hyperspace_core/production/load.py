@@ -107,8 +107,6 @@ def _cure(exported: Exported, project: Project, plugins: Collection[str] | None)
             f"version of the export, or keep old names as `aliases`{of_plugin})")
 
 
-# -- Golden data of an exported run: check a service against the run --
-
 # -- Find the first difference between two values: plain values and arrays --
 
 def first_difference(expected: Any, found: Any, tolerance: float, path: str) -> str | None:
@@ -199,6 +197,8 @@ def _message(path: str, expected: Any, found: Any) -> str:
         return f"{path}: expected {shown(one).partition(' ')[2]}, got {shown(other).partition(' ')[2]}"
     return f"{path}: expected {shown(one)}, got {shown(other)}"
 
+
+# -- Golden data of an exported run: check a service against the run --
 
 class GoldenDiffers(HyperspaceError):
     """The outputs differ from the golden data; names the first difference."""

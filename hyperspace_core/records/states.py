@@ -77,13 +77,9 @@ TRANSITIONS: dict[Verb, dict[State | None, frozenset[State]]] = {
     Verb.CLAIM: {State.QUEUED: frozenset({State.RUNNING})},
     Verb.BEAT: {State.RUNNING: frozenset({State.RUNNING})},
     Verb.COMPLETE: {State.RUNNING: frozenset({State.COMPLETED})},
-    Verb.FAIL: {
-        State.RUNNING: frozenset({State.FAILED, State.QUEUED, State.PAUSED, State.CANCELLED}),
-    },
+    Verb.FAIL: {State.RUNNING: frozenset({State.FAILED, State.QUEUED, State.PAUSED, State.CANCELLED})},
     Verb.RELEASE: {State.RUNNING: frozenset({State.QUEUED, State.PAUSED, State.CANCELLED})},
-    Verb.REAP: {
-        State.RUNNING: frozenset({State.QUEUED, State.PAUSED, State.FAILED, State.CANCELLED}),
-    },
+    Verb.REAP: {State.RUNNING: frozenset({State.QUEUED, State.PAUSED, State.FAILED, State.CANCELLED})},
     Verb.CANCEL: {
         State.QUEUED: frozenset({State.CANCELLED}),
         State.PAUSED: frozenset({State.CANCELLED}),
@@ -125,11 +121,9 @@ def next_state(run: int, before: State, verb: Verb) -> State:
 
 def after_reap(command: Command | None, losses: int, max_losses: int) -> State:
     """The state of a reaped run; `losses` includes this loss."""
-    if command is Command.CANCEL:
-        return State.CANCELLED
-    if losses >= max_losses:
+    if losses >= max_losses and command is not Command.CANCEL:
         return State.FAILED
-    return State.PAUSED if command is Command.PAUSE else State.QUEUED
+    return after_release(command)
 
 
 def after_release(command: Command | None) -> State:

@@ -25,7 +25,6 @@ from hyperspace_core.storage import Store
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
-    from hyperspace_core.study import Study
 
 # -- The current code of a project, to compare records with --
 
@@ -285,19 +284,16 @@ class Comparison:
     looked_at: int | None = None   # number of runs that were read; None: all
 
 
-def select_comparable(records: Iterable[RunRecord], ask: Callable[[], CurrentCode | None], *,
-                      newest: bool = True) -> Comparison:
+def select_comparable(records: Iterable[RunRecord], ask: Callable[[], CurrentCode | None]) -> Comparison:
     """Separate the comparable runs from the others, task by task.
 
-    `ask` gives the current code; it is called only if the runs alone do not decide it. `newest=False`: the
-    current code is the reference, even if no run has it.
+    `ask` gives the current code; it is called only if the runs alone do not decide it.
     """
     given = traits.run_traits(records)
     reasons: dict[int, tuple[Reason, ...]] = {}
     for _, group in groupby(sorted(given, key=_task), key=_task):
         runs = list(group)
-        asked = None if newest and all_agree(runs) else ask()
-        criteria = criteria_of(runs, asked, newest=newest)
+        criteria = criteria_of(runs, None if all_agree(runs) else ask())
         reasons |= {run.record.id: criteria.against(run) for run in runs}
     return Comparison(kept=tuple(run.record for run in given if not reasons[run.record.id]),
                       left_out=tuple(LeftOut(run.record, reasons[run.record.id]) for run in given
@@ -306,16 +302,6 @@ def select_comparable(records: Iterable[RunRecord], ask: Callable[[], CurrentCod
 
 def _task(run: RunTraits) -> str:
     return run.record.task
-
-
-def comparable_runs(study: Study, task: str) -> Comparison:
-    """Compare the completed runs of a task with the current code; oldest first.
-
-    The records keep only the sections of provenance that were compared.
-    """
-    wanted = RunFilter(project=study.name, tasks=(task,), states=(State.COMPLETED,))
-    records = map(traits.trim_provenance, study.store.find(wanted, order=ORDER_OLDEST))
-    return select_comparable(records, lambda: CurrentCode(study.project), newest=False)
 
 
 def checked_comparable(comparable: object) -> str:

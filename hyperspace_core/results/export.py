@@ -17,9 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Missing
 from hyperspace_core.errors import HyperspaceError, UsageError, did_you_mean
-from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results.format import align_columns, seconds, to_json, value_text
-from hyperspace_core.results.table import ID, SECONDS, Column, Table, gc_paused, tabulate
+from hyperspace_core.results.table import ID, SECONDS, Column, Table, gc_paused
 
 if TYPE_CHECKING:
     import pandas
@@ -243,18 +242,11 @@ def _arrow(pyarrow: Any, values: tuple[Any, ...]) -> Any:
 
 # -- Runs as a pandas frame; pandas is an optional dependency, imported on use --
 
-def to_frame(records: Iterable[RunRecord], *, constant: bool = False) -> pandas.DataFrame:
-    """Frame with one row a run, best first, without constant columns.
-
-    `constant=True` keeps them. The index is `run`. A missing value is NaN in a column of numbers, None
-    elsewhere; lists become tuples, for grouping. Without runs the frame is empty. Raises `HyperspaceError` if
-    pandas is not installed.
-    """
-    return frame_of(tabulate(records, constant=constant))
-
-
 def frame_of(table: Table) -> pandas.DataFrame:
-    """Convert a table; the index is the run id, else the row number."""
+    """Convert a table; the index is the run id, else the row number.
+
+    A missing value is NaN in a column of numbers, None elsewhere; lists become tuples, for grouping.
+    """
     pd = _imported()
     ids = next((column for column in table.columns if column.path == ID), None)
     index = (pd.RangeIndex(len(table.rows)) if ids is None else

@@ -77,9 +77,7 @@ def seconds(value: float | None) -> str:
 
 def ago(moment: datetime | None, now: datetime) -> str:
     """Time since a moment: `3 min 10 s ago`; empty for None."""
-    if moment is None:
-        return ""
-    return f"{seconds((now - moment).total_seconds())} ago"
+    return "" if moment is None else f"{seconds((now - moment).total_seconds())} ago"
 
 
 def age(moment: datetime | None, now: datetime) -> str:
@@ -227,7 +225,7 @@ def to_json(value: Any) -> Any:
     if value is None or isinstance(value, int | str):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else _special(value)
+        return value if math.isfinite(value) else json.dumps(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
@@ -241,9 +239,3 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, PurePath) else repr(value)
-
-
-def _special(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"

@@ -108,9 +108,8 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
     failures.sort(key=lambda record: (record.finished_at or datetime.min.replace(tzinfo=UTC), record.id),
                   reverse=True)
     alive = [line.worker for line in workers if line.life == "alive"]
-    queued = []
-    if counts.get(State.QUEUED):
-        queued = _found(store, project, State.QUEUED, ORDER_QUEUE, LOOK_AT_MOST)
+    waits = counts.get(State.QUEUED)
+    queued = _found(store, project, State.QUEUED, ORDER_QUEUE, LOOK_AT_MOST) if waits else []
     return Overview(
         project=project, url=store.url, at=now, paused=settings.paused, counts=counts,
         workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),

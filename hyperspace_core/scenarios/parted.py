@@ -9,13 +9,13 @@ import os
 import signal
 import time
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hyperspace_core.components import Scenario
 from hyperspace_core.records.info import MADE_OF, NOTED
@@ -57,7 +57,6 @@ class _Parted(Scenario):
         whole = _Whole(run, checked(self.parts(run.seed)))
         try:
             if self.slots > 1 and len(whole.left) > 1 and _may_fork():
-
                 side_by_side(run, whole.left, hyper_parameters, slots=self.slots, sink_of=whole.sink,
                              finished=whole.finished)
             else:
@@ -125,10 +124,9 @@ def checked(parts: Sequence[Part]) -> Sequence[Part]:
     names = [part.name for part in parts]
     if not names:
         raise PartError("there are no parts to run")
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) \
-        else None
-    if twice is not None or SPREAD in names:
-        raise PartError(f"part {twice or SPREAD!r}: the name is taken; give each part its own name")
+    taken = [name for name, count in Counter([*names, SPREAD]).items() if count > 1]
+    if taken:
+        raise PartError(f"part {taken[0]!r}: the name is taken; give each part its own name")
     return parts
 
 
@@ -160,12 +158,8 @@ def _may_fork() -> bool:
 
 END_S = 5.0                    # from terminating a process until it is killed
 
-
-class Finished(Protocol):
-    """Callback for a finished part."""
-
-    def __call__(self, part: Part, numbers: Numbers, sink: PartSink, seconds: float, /) -> None: ...
-
+Finished = Callable[[Part, Numbers, PartSink, float], None]     # called for a part with what it returned, its
+                                                                # sink and the seconds that it took
 
 class PipeSink:
     """The sink in the process of a part: sends all messages to the process of the run."""

@@ -119,7 +119,6 @@ class Rolling(_Parted):
     settings: ClassVar[tuple[str, ...]] = ("train_from", "test_from", "test_until")
 
     def parts(self, seed: int) -> Sequence[Part]:
-
         return [Part(name=part_name(begin), scenario=self._trained(earliest, begin, end), seed=seed)
                 for earliest, begin, end in windows(self.first, self.last, self.step, self.window)]
 
@@ -131,7 +130,6 @@ class Rolling(_Parted):
 
     @classmethod
     def problems_of(cls, tree: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-
         unused = ("train_from",) if tree["window"] is None else ()
         yield from ((parameter, text) for parameter, text in super().problems_of(tree)
                     if parameter not in unused)

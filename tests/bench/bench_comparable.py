@@ -43,7 +43,7 @@ def measured(what: Callable[[], Any]) -> tuple[float, Any]:
 
 def main() -> None:
     from hyperspace_core.records.filter import RunFilter
-    from hyperspace_core.results.comparable import comparable_runs, existing_runs
+    from hyperspace_core.results.comparable import CurrentCode, existing_runs, select_comparable
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -54,7 +54,8 @@ def main() -> None:
 
         reading, _ = measured(lambda: sum(1 for _ in study.store.find(wanted)))
         existing, known = measured(lambda: existing_runs(study.store, study.project, "nothing"))
-        comparing, found = measured(lambda: comparable_runs(study, "nothing"))
+        comparing, found = measured(lambda: select_comparable(
+            study.store.find(wanted), lambda: CurrentCode(study.project)))
         show(f"{RUNS:,} stored runs, half of them of older code", [
             ("reading them", f"{reading:.1f} s"),
             (f"which exist already: {len(known):,}", f"{existing:.1f} s"),

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from hyperspace_core.errors import ProjectError
-from hyperspace_core.extension.manager import by_name, conflict, core_version, find
+from hyperspace_core.extension.manager import by_name, conflict, find
+from hyperspace_core.storage import this_version
 from support.world import World
 
 GROUP = "hyperspace.tests"
@@ -83,4 +84,4 @@ def test_ctrl_c_during_an_import_is_raised(world: World) -> None:
 
 
 def test_core_version_is_the_installed_version() -> None:
-    assert core_version()[0].isdigit()
+    assert this_version()[0].isdigit()

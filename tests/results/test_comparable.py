@@ -10,10 +10,10 @@ import pytest
 
 from hyperspace_core.errors import UsageError
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.records.traits import Sameness, fingerprints_of
+from hyperspace_core.records.traits import Sameness, fingerprints_of, run_traits
 from hyperspace_core.results.comparable import (
     CurrentCode,
-    comparable_runs,
+    criteria_of,
     existing_runs,
     experiment_key,
     same_behaviour_line,
@@ -173,10 +173,11 @@ def test_proposals_use_only_runs_of_the_current_code(opened: Open) -> None:
     run(opened())
     run(opened(), SUPPORT)
 
-    found = comparable_runs(opened(OTHER_FOREST), "holdout")
+    study = opened(OTHER_FOREST)
+    runs = run_traits(study.results("holdout", comparable="all"))
+    criteria = criteria_of(runs, CurrentCode(study.project), newest=False)
 
-    assert [record.id for record in found.kept] == [2]
-    assert [one.record.id for one in found.left_out] == [1]
+    assert [run.record.id for run in runs if not criteria.against(run)] == [2]
 
 
 def test_without_the_project_the_newest_run_is_the_reference(opened: Open) -> None:

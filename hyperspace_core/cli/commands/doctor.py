@@ -19,11 +19,10 @@ from hyperspace_core.cli.options import json_option
 from hyperspace_core.cli.terminal import echo_hint, echo_json, echo_page, new_page
 from hyperspace_core.clock import SystemClock
 from hyperspace_core.errors import ExitCode, HyperspaceError, StoreError
-from hyperspace_core.extension.manager import core_version
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.states import State
 from hyperspace_core.results.format import byte_count, counted, width
-from hyperspace_core.storage import Maintenance, Store
+from hyperspace_core.storage import Maintenance, Store, this_version
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
@@ -142,7 +141,7 @@ def _temporary_files() -> Iterator[Check]:
 
 
 def _python() -> Iterator[Check]:
-    yield ok("hyperspace", f"{core_version()} on Python {platform.python_version()} ({sys.executable})")
+    yield ok("hyperspace", f"{this_version()} on Python {platform.python_version()} ({sys.executable})")
     if sys.platform == "win32":
         yield warning("system", "Windows: processes that a run leaves behind keep running, and a lost worker "
                       "is detected only when its lease expires", "use Linux or macOS for unattended workers")

@@ -9,7 +9,8 @@ import pytest
 from formula_project import FILES, MODELS
 from hyperspace_core.records.run import Finish
 from hyperspace_core.records.states import Outcome, State
-from hyperspace_core.results.comparable import comparable_runs, same_behaviour_line
+from hyperspace_core.records.traits import run_traits
+from hyperspace_core.results.comparable import CurrentCode, criteria_of, same_behaviour_line
 from hyperspace_core.storage import new_token
 from hyperspace_core.study import Study
 from hyperspace_tuning.history import SeenRuns
@@ -101,7 +102,8 @@ def test_an_older_run_has_the_default_of_a_newer_parameter(
         "fail: bool = False)", "fail: bool = False, rate: Annotated[float, Float(0, 1)] = 0.5)"))
     forget("formula")
     with Study("formula", url) as later:           # as the error message advises the author
-        ((reason,),) = [left.reasons for left in comparable_runs(later, "main").left_out]
+        runs = run_traits(later.results("main", comparable="all"))
+        ((reason,),) = map(criteria_of(runs, CurrentCode(later.project), newest=False).against, runs)
     line = same_behaviour_line(reason.name, reason.was, reason.now)
     tasks = 'register.tasks("formula.tasks")'
     project.write("hyperspace.py", FILES["hyperspace.py"].replace(tasks, f"{tasks}; {line}"))
