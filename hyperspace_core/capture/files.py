@@ -69,6 +69,7 @@ def looks_secret(path: str) -> bool:
 MAX_BYTES = 32 << 20           # of all files together
 MAX_FILES = 5_000
 MAX_FILE_BYTES = 8 << 20
+CODE = (".py", ".pyi")         # files that are never left out for their size
 
 _SKIPPED_FOLDERS = {"__pycache__", "node_modules"}
 _ENVIRONMENTS = {"pyvenv.cfg", "conda-meta"}       # entries that mark the folder of a Python environment
@@ -137,6 +138,16 @@ class Walk:
         else:
             self.seen += 1
             self.file(entry.path, path)
+
+    def leave_out_large_data(self) -> None:
+        """Leave out files that are no Python code: those above the limit of a file, then the largest ones."""
+        total = sum(map(_size, self.files.values()))
+        for found in sorted(self.files.values(), key=_size, reverse=True):
+            if found.path.endswith(CODE) or (_size(found) <= MAX_FILE_BYTES and total <= MAX_BYTES):
+                continue
+            total -= _size(found)
+            del self.files[found.path]
+            self.left_out[found.path] = _mib(_size(found))
 
     def excess(self) -> str | None:
         """The exceeded limit and the largest item; None where no limit is exceeded."""

@@ -158,6 +158,8 @@ def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:
     for unit in [*units, *_task_units(units, project)]:
         before = Walk(files=dict(walk.files), left_out=dict(walk.left_out), seen=walk.seen)
         _take(walk, unit)
+        if unit.own:
+            walk.leave_out_large_data()
         excess = walk.excess()
         if excess is not None and unit.own:
             return walk, f"the code is too large to be stored with a run: {excess}"

@@ -250,13 +250,37 @@ def test_too_large_code_is_refused_with_its_largest_file(
         made: Lab, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     project = made.open()
     monkeypatch.setattr(walk, limit, 1 << 20)
-    with (made.root / "labwork/weights.bin").open("wb") as file:
+    with (made.root / "labwork/weights.py").open("wb") as file:
         file.truncate((1 << 20) + 1)
     found = project_code(project)
     assert isinstance(found, Absent)
-    assert "labwork/weights.bin" in found.reason
+    assert "labwork/weights.py" in found.reason
     assert "more than 1 MiB" in found.reason
     assert "\n" not in found.reason
+
+
+def test_one_large_file_of_data_is_left_out_and_unpins_nothing(
+        made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "MAX_FILE_BYTES", 1 << 20)
+    with (made.root / "labwork/last.ckpt").open("wb") as file:
+        file.truncate(9 << 20)
+
+    code = code_of(made)
+
+    assert dict(code.left_out) == {"labwork/last.ckpt": "9 MiB"}
+    assert "left out: labwork/last.ckpt (9 MiB)" in code.summary
+    assert code.section()["left_out"] == {"labwork/last.ckpt": "9 MiB"}
+
+
+def test_the_largest_data_is_left_out_until_the_rest_fits(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "MAX_BYTES", 1 << 20)
+    for name, size in {"a.bin": 500_000, "b.bin": 600_000, "c.bin": 400_000, "d.bin": 10_000}.items():
+        (made.root / "labwork" / name).write_bytes(b"\0" * size)
+
+    code = code_of(made)
+
+    assert sorted(code.left_out) == ["labwork/b.bin"]
+    assert {"labwork/a.bin", "labwork/c.bin", "labwork/d.bin"} <= labs(code)
 
 
 def test_too_many_files_are_refused_with_their_folder(made: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
