@@ -7,7 +7,9 @@ parameters that a config holds. Other packages count by name only; their version
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -18,12 +20,18 @@ from weakref import WeakKeyDictionary
 from hyperspace_core.capture.code_graph import Bindings, Modules, value_of
 from hyperspace_core.capture.data_fingerprint import fingerprint
 from hyperspace_core.capture.files import FileStamp
-from hyperspace_core.capture.project_modules import code_units
+from hyperspace_core.capture.project_modules import CORE, code_units
 from hyperspace_core.capture.syntax import Imported, Reference
 from hyperspace_core.components import Scenario
 from hyperspace_core.config import types
-from hyperspace_core.config.signature import signature_of, signature_of_method
-from hyperspace_core.config.tree import MISSING
+from hyperspace_core.config.signature import (
+    Parameter,
+    Signature,
+    default_tree,
+    signature_of,
+    signature_of_method,
+)
+from hyperspace_core.config.tree import MISSING, is_json, shown
 from hyperspace_core.run import Absent, Section
 
 if TYPE_CHECKING:
@@ -34,11 +42,14 @@ if TYPE_CHECKING:
 # -- The project code that a class or function depends on, fingerprinted --
 
 EXTERNAL = "external:"         # prefix of code outside the project, which is recorded by package version
+NONE: frozenset[str] = frozenset()
+
+HeldNames = Mapping[tuple[str, str], frozenset[str]]       # (module, class or function) → as in `normal_form`
 
 
 @dataclass(frozen=True, order=True)
 class CodeName:
-    """A top-level name of a module; `component`: its defaults are in the config."""
+    """A top-level name of a module; `component`: a config holds some of its defaults."""
 
     module: str
     name: str
@@ -61,6 +72,7 @@ class Reach:
     """One walk from given roots along all references."""
 
     modules: Modules
+    held: HeldNames = field(default_factory=dict)
     _seen: dict[str, Bindings | None] = field(default_factory=dict)
 
     def of(self, roots: Iterable[CodeName]) -> Reached:
@@ -88,7 +100,8 @@ class Reach:
         module = self._module(node.module)
         if module is None or node.name not in module.names:
             return "?", set()
-        code = module.code(node.name, component=node.component)
+        held = self.held.get((node.module, node.name), NONE)
+        code = module.code(node.name, held if node.component else None)
         lines, targets = [], set()
         for reference in code.references:
             base = node.component and reference in code.bases
@@ -294,7 +307,8 @@ class _Fingerprints:
         note = "its source was not found"
         try:
             if Reach(self.modules).has(node):
-                return {"fingerprint": self.reached(target, [node, *self._held(target)])}
+                roots = [node, *self._held(target)]
+                return {"fingerprint": self.reached(target, roots, held_names(target))} | _unheld(target)
         except RecursionError:
             note = "its source is nested too deeply to be read"
         return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
@@ -305,10 +319,10 @@ class _Fingerprints:
             if not _is_external(self.modules, held):
                 yield _node(held, component=True)
 
-    def reached(self, key: Any, roots: Iterable[CodeName]) -> str:
+    def reached(self, key: Any, roots: Iterable[CodeName], held: HeldNames | None = None) -> str:
         known = self._reached.get(key)
         if known is None or any(self.modules.stamp(file) != stamp for file, stamp in known.files):
-            known = self._reached[key] = Reach(self.modules).of(roots)
+            known = self._reached[key] = Reach(self.modules, held or {}).of(roots)
         return known.fingerprint
 
 
@@ -325,13 +339,70 @@ def _is_external(modules: Modules, target: Any) -> bool:
     return not modules.is_own(_module(target))
 
 
+# -- The defaults of a component that a config holds, and the others --
+
+def _signatures(target: Any) -> dict[str, Signature]:
+    """Method → its signature; a function has no method."""
+    if not isinstance(target, type):
+        return {"": signature_of(target)}
+    found = {"__init__": signature_of(target)}
+    return found | ({"single_run": signature_of_method(cast("Any", target), "single_run")}
+                    if issubclass(target, Scenario) else {})
+
+
+@lru_cache(maxsize=4096)
+def held_names(target: Any) -> HeldNames:
+    """The parameters of a component, its bases and nested records whose defaults are in a config.
+
+    A base's constructor that is called without an argument has a default that no config holds.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in (target, *_held_by(target)):
+        for method, signature in _signatures(one).items():
+            for parameter in signature.parameters:
+                if parameter.required or default_tree(parameter, parameter.name) is not MISSING:
+                    # a scenario's `single_run` may be a function of a module
+                    names = {parameter.name, f"{method}.{parameter.name}"} - (
+                        {parameter.name} if method == "__init__" else set())
+                    for owner in _owners(one, parameter):
+                        found.setdefault(_key(owner), set()).update(names)
+    return {owner: frozenset(names) for owner, names in found.items()}
+
+
+def _key(target: Any) -> tuple[str, str]:
+    node = _node(target, component=True)
+    return node.module, node.name
+
+
+def _owners(target: Any, parameter: Parameter) -> Iterator[Any]:
+    """The classes whose code may give the default: of a generated constructor, all that have fields."""
+    origin = parameter.origin or target
+    yield origin
+    if isinstance(origin, type) and "__dataclass_params__" in vars(origin):
+        yield from (base for base in origin.__mro__[1:] if "__dataclass_fields__" in vars(base))
+
+
+def _unheld(target: Any) -> DescribedCode:
+    """The defaults that only the code has, as text; empty without any."""
+    held = held_names(target)
+    texts = []
+    for owner in target.__mro__ if isinstance(target, type) else ():
+        names = held.get(_key(owner), NONE)
+        for method in ("__init__", "single_run"):
+            function = vars(owner).get(method) if not _module(owner).startswith(CORE) else None
+            with contextlib.suppress(TypeError, ValueError):
+                texts += [f"{owner.__name__}.{one.name} = "
+                          f"{repr(one.default) if is_json(one.default) else shown(one.default)}"
+                          for one in inspect.signature(function).parameters.values()    # type: ignore[arg-type]
+                          if one.default is not one.empty and f"{method}.{one.name}" not in names]
+    return {"defaults": ", ".join(texts)} if texts else {}
+
+
 @lru_cache(maxsize=4096)
 def _held_by(target: Any) -> list[type]:
-    signatures = [signature_of(target)]
-    if isinstance(target, type) and issubclass(target, Scenario):
-        signatures.append(signature_of_method(cast("Any", target), "single_run"))
     found: dict[type, None] = {}
-    waiting = [parameter.kind for signature in signatures for parameter in signature.parameters]
+    waiting = [parameter.kind for signature in _signatures(target).values()
+               for parameter in signature.parameters]
     while waiting:
         for held in _types_in(waiting.pop()):
             if held not in found:

@@ -52,7 +52,7 @@ class Bindings:
     package: str                   # start of relative imports
     names: dict[str, list[BoundStatement]] = field(default_factory=dict)
     stars: list[syntax.Imported] = field(default_factory=list)
-    _codes: dict[tuple[str, bool], Definition] = field(default_factory=dict)
+    _codes: dict[tuple[str, frozenset[str] | None], Definition] = field(default_factory=dict)
 
     def add(self, source: str | bytes, *, anew: bool = False) -> None:
         """Add a source; `anew`: its definitions replace earlier ones (a notebook's cell).
@@ -69,21 +69,21 @@ class Bindings:
             defines = isinstance(pieces[0].statement, _DEFINING)
             self.names[name] = pieces if anew and defines else [*self.names.get(name, ()), *pieces]
 
-    def code(self, name: str, *, component: bool) -> Definition:
-        """The definition of a name, without imports; a component's defaults do not count."""
-        known = self._codes.get((name, component))
+    def code(self, name: str, held: frozenset[str] | None = None) -> Definition:
+        """The definition of a name, without imports; of a component without the defaults that are `held`."""
+        known = self._codes.get((name, held))
         if known is None:
             own = [piece for piece in self.names[name] if piece.imported is None]
-            known = self._codes[name, component] = _code(own, component=component)
+            known = self._codes[name, held] = _code(own, held)
         return known
 
 
-def _code(pieces: list[BoundStatement], *, component: bool) -> Definition:
+def _code(pieces: list[BoundStatement], held: frozenset[str] | None) -> Definition:
     texts: list[str] = []
     nodes: list[ast.AST] = []
     bases: list[ast.AST] = []
     for piece in pieces:
-        statement = syntax.normal_form(piece.statement, component=component)
+        statement = syntax.normal_form(piece.statement, held=held)
         texts += [*map(syntax.node_text, piece.conditions), syntax.node_text(statement)]
         nodes += [*piece.conditions, statement]
         bases += statement.bases if isinstance(statement, ast.ClassDef) else []

@@ -18,13 +18,16 @@ _DATA = {"dataclass", "define", "frozen", "mutable", "attrs"}      # they make a
 _UNSPOKEN = {"kind", "type_comment", "type_params", "ctx"}         # fields of nodes without effect
 
 
-def normal_form(node: _Node, *, component: bool = False) -> _Node:
-    """A copy in normal form; for a `component` also without defaults."""
+def normal_form(node: _Node, *, held: frozenset[str] | None = None) -> _Node:
+    """A copy in normal form; of a component without the defaults that a config holds.
+
+    `held`: their names, as `__init__.depth`, or `depth` of a function; None for code that is no component.
+    """
     copied = copy.deepcopy(node)
-    if component and isinstance(copied, ast.ClassDef):
-        _without_configured(copied)
-    elif component and isinstance(copied, Function):
-        _without_defaults(copied)
+    if held is not None and isinstance(copied, ast.ClassDef):
+        _without_configured(copied, held)
+    elif held is not None and isinstance(copied, Function):
+        _without_defaults(copied, held, "")
     return _Plain().visit(copied) or copied
 
 
@@ -80,29 +83,33 @@ class _Plain(ast.NodeTransformer):
         return None
 
 
-def _without_configured(node: ast.ClassDef) -> None:
+def _without_configured(node: ast.ClassDef, held: frozenset[str]) -> None:
     data = any(last_name(decorator) in _DATA for decorator in node.decorator_list)
     node.body = [one for one in node.body
-                 if not (isinstance(one, ast.AnnAssign) and _is_configured(one, data))]
+                 if not (isinstance(one, ast.AnnAssign) and _is_configured(one, data, held))]
     for one in node.body:
         if isinstance(one, Function) and one.name in _CONFIGURED:
-            _without_defaults(one)
+            _without_defaults(one, held, f"{one.name}.")
 
 
-def _is_configured(node: ast.AnnAssign, data: bool) -> bool:
-    """Whether it declares a parameter of the constructor, or nothing."""
+def _is_configured(node: ast.AnnAssign, data: bool, held: frozenset[str]) -> bool:
+    """Whether it declares a parameter of the constructor that a config holds, or nothing."""
     if node.value is None:
         return True
-    if not data or "ClassVar" in ast.unparse(node.annotation):
-        return False
-    options = node.value.keywords if isinstance(node.value, ast.Call) else ()
-    off = node_text(ast.Constant(value=False))
-    return not any(option.arg == "init" and node_text(option.value) == off for option in options)
+    return data and f"__init__.{getattr(node.target, 'id', '')}" in held
 
 
-def _without_defaults(node: Function) -> None:
-    node.args.defaults = []
-    node.args.kw_defaults = [None for _ in node.args.kw_defaults]
+def _without_defaults(node: Function, held: frozenset[str], before: str) -> None:
+    """Keep only the defaults that no config holds, by name: others may come and go before them."""
+    arguments = node.args
+    named = [*arguments.posonlyargs, *arguments.args]
+    named = named[len(named) - len(arguments.defaults):]
+    kept: list[Any] = [ast.keyword(arg=one.arg, value=default)
+                       for one, default in zip(named, arguments.defaults, strict=True)
+                       if f"{before}{one.arg}" not in held]
+    arguments.defaults = kept
+    keyed = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    arguments.kw_defaults = [None if f"{before}{one.arg}" in held else default for one, default in keyed]
 
 
 def stored_names(nodes: Iterable[ast.AST]) -> Iterator[str]:

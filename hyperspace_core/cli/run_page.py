@@ -107,7 +107,15 @@ def show_code(page: Page, record: RunRecord) -> None:
     fingerprints = fingerprints_of(record) or {}
     if fingerprints:
         page.heading("Components", ("each with the fingerprint of its code", "quiet"))
-        page.rows([(one.path, one.name, one.module, one.short) for one in fingerprints.values()])
+        section = captured.get("components") or record.code.get("components") or {}
+        page.rows([(one.path, one.name, one.module, one.short, _defaults(section.get(one.path)))
+                   for one in fingerprints.values()])
+
+
+def _defaults(described: Any) -> str:
+    """The defaults that are in the code alone."""
+    defaults = described.get("defaults") if isinstance(described, Mapping) else None
+    return f"not in the config: {defaults}" if defaults else ""
 
 
 def _executed(ran: Any, pinned: Mapping[str, Any]) -> str:

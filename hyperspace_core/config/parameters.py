@@ -30,6 +30,7 @@ class Parameter:
     default: Any = MISSING
     range: Range | None = None
     help: str = ""
+    origin: type | None = None     # the class whose constructor or method has it; None for a function's
 
     @property
     def required(self) -> bool:
@@ -62,7 +63,8 @@ class _Source:
     bound: bool                              # the first parameter is `self` or `cls`
     fields: Mapping[str, dataclasses.Field[Any]]
     foreign: bool                            # a third-party class: its signature cannot be corrected
-    owner: type | None = None                # the class that defines the method
+    owner: type | None = None                # the class that has the method
+    defines: type | None = None              # the one of its bases that defines it
     method: str = "__init__"
 
 
@@ -99,7 +101,7 @@ def _method_source(owner: type, method: str, name: str, bases: tuple[type, ...])
     static = isinstance(found, staticmethod)
     function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
     return _Source(target=function, name=name, function=function, fields={}, foreign=False, bound=not static,
-                   owner=owner, method=method)
+                   owner=owner, defines=defines, method=method)
 
 
 def _source_of_class(target: type, bases: tuple[type, ...] | None = None) -> _Source:
@@ -110,10 +112,10 @@ def _source_of_class(target: type, bases: tuple[type, ...] | None = None) -> _So
         if "__init__" in vars(owner):
             generated = "__dataclass_params__" in vars(owner) and vars(owner)["__dataclass_params__"].init
             fields = getattr(owner, "__dataclass_fields__") if generated else {}  # noqa: B009 - mypy
-            return dataclasses.replace(source, function=vars(owner)["__init__"], fields=fields)
+            return dataclasses.replace(source, function=vars(owner)["__init__"], fields=fields, defines=owner)
         if "__new__" in vars(owner):
             made = vars(owner)["__new__"]
-            return dataclasses.replace(source, function=getattr(made, "__func__", made))
+            return dataclasses.replace(source, function=getattr(made, "__func__", made), defines=owner)
     return source
 
 
@@ -277,7 +279,7 @@ def _parameter(source: _Source, raw: inspect.Parameter, annotation: Any, where: 
     default = _default(source, raw, where)
     if annotation is raw.empty:
         return Parameter(name=raw.name, kind=_guessed(default), default=default,
-                         help=help_of(source.target, raw.name))
+                         help=help_of(source.target, raw.name), origin=source.defines)
     try:
         kind, range_, text = Reader(where).read(annotation)
     except RecursionError:
@@ -286,7 +288,7 @@ def _parameter(source: _Source, raw: inspect.Parameter, annotation: Any, where: 
     if source.foreign and default is not MISSING:
         kind = _as_its_default_says(kind, default)
     declared = source.fields[raw.name].metadata.get("help", "") if raw.name in source.fields else ""
-    return Parameter(name=raw.name, kind=kind, default=default, range=range_,
+    return Parameter(name=raw.name, kind=kind, default=default, range=range_, origin=source.defines,
                      help=text or str(declared) or help_of(source.target, raw.name))
 
 
