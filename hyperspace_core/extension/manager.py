@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pluggy
@@ -23,6 +23,7 @@ import pluggy
 from hyperspace_core import hookspecs
 from hyperspace_core.errors import ProjectError, UsageError, did_you_mean, error_line, nearest
 from hyperspace_core.extension.features import RETIRED, moved_to
+from hyperspace_core.extension.installed import entry_points
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
 # -- Register a plugin in a plugin manager: completely, or not at all --
@@ -34,6 +35,19 @@ ONE_BY_ONE = frozenset({
     "hyperspace_offer_run", "hyperspace_watch_run", "hyperspace_answer",
 })
 """Hooks whose implementations are called one by one, so that they cannot be wrapped."""
+
+
+class PluginManager(pluggy.PluginManager):
+    """Skips most names of a module: a manager is built for each study, and pluggy's look takes its time."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        if name.startswith("__"):
+            return None
+        if isinstance(plugin, ModuleType):
+            here = vars(plugin).get(name)
+            if not isinstance(here, (FunctionType, MethodType)):
+                return None
+        return super().parse_hookimpl_opts(plugin, name)
 
 
 def admit(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
@@ -136,7 +150,7 @@ class Extensions:
     """Built-in and installed plugins, and the hooks of the opened project."""
 
     def __init__(self) -> None:
-        self.manager = pluggy.PluginManager(PROJECT_NAME)
+        self.manager = PluginManager(PROJECT_NAME)
         self.manager.add_hookspecs(hookspecs)
         self.disabled: tuple[str, ...] = ()
         self.retired: tuple[str, ...] = ()         # a line for each installed plugin that was replaced
@@ -399,12 +413,7 @@ class Found:
 
 def find(group: str) -> list[Found]:
     """All entry points of a group, sorted by name and distribution."""
-    from importlib_metadata import entry_points
-
-    found = set()
-    for point in entry_points(group=group):
-        name, version = (point.dist.name, point.dist.version) if point.dist else ("?", "")
-        found.add(Found(name=point.name, group=group, value=point.value, distribution=name, version=version))
+    found = {Found(**point._asdict()) for point in entry_points() if point.group == group}
     return sorted(found, key=lambda one: (one.name, one.distribution, one.value))
 
 

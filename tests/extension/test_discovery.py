@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
@@ -85,3 +86,28 @@ def test_ctrl_c_during_an_import_is_raised(world: World) -> None:
 
 def test_core_version_is_the_installed_version() -> None:
     assert this_version()[0].isdigit()
+
+
+def test_what_is_installed_changed_or_removed_later_counts(world: World) -> None:
+    folder = world.install("dist-a", {GROUP: {"a": "nowhere"}}, {})
+    assert [one.name for one in find(GROUP)] == ["a"]
+
+    world.install("dist-b", {GROUP: {"b": "nowhere"}}, {})
+    assert [one.name for one in find(GROUP)] == ["a", "b"]
+
+    (folder / "dist_a-1.0.dist-info" / "entry_points.txt").write_text(f"[{GROUP}]\nother = nowhere\n")
+    assert [one.name for one in find(GROUP)] == ["b", "other"]
+
+    shutil.rmtree(folder)
+    assert [one.name for one in find(GROUP)] == ["b"]
+
+
+def test_the_first_distribution_of_a_name_counts(world: World) -> None:
+    world.install("dist-a", {GROUP: {"old": "nowhere"}}, {}, version="1.0")
+    world.root /= "first"
+    world.install("dist-a", {GROUP: {"new": "nowhere"}}, {}, version="2.0")
+    assert [(one.name, one.source) for one in find(GROUP)] == [("new", "dist-a 2.0")]
+
+    world.root /= "before"
+    world.install("dist-a", {}, {})
+    assert find(GROUP) == []

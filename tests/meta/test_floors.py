@@ -20,7 +20,8 @@ PLACES = {
     "rich": ("hyperspace_core/cli/",),
     "git": ("hyperspace_core/capture/git.py",),
     "importlib_metadata": (
-        "hyperspace_core/extension/manager.py", "hyperspace_core/capture/environment.py"),
+        "hyperspace_core/extension/manager.py", "hyperspace_core/extension/installed.py",
+        "hyperspace_core/capture/environment.py"),
     "pandas": ("hyperspace_core/results/export.py",),
     "plotly": ("plugins/hyperspace-analysis/src/hyperspace_analysis/drawing.py",),
     "sqlite3": ("hyperspace_core/stores/sqlite/",),
