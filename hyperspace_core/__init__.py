@@ -71,10 +71,8 @@ _HOMES = {
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names}
 # names that this package had earlier and that written code may still import from it
 _EARLIER = {
-    "Absent": ("hyperspace_core.run", "Absent"),
-    "Section": ("hyperspace_core.run", "Section"),
-    "active": ("hyperspace_core.run", "as_current_run"),
-    "each": ("hyperspace_core.ranges", "each"),
+    "Absent": ("hyperspace_core.run", "Absent"), "Section": ("hyperspace_core.run", "Section"),
+    "active": ("hyperspace_core.run", "as_current_run"), "each": ("hyperspace_core.ranges", "each"),
 }
 
 __all__ = [

@@ -123,20 +123,11 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 # whole modules, of functions that belong together
 _MODULES = {
-    "codec": "hyperspace_core.records.codec",
-    "completion": "hyperspace_core.config.complete",
-    "events": "hyperspace_core.worker.events",
-    "info": "hyperspace_core.records.info",
-    "kinds": "hyperspace_core.config.types",
-    "overview": "hyperspace_core.results.overview",
-    "protocol": "hyperspace_core.execution.protocol",
-    "search_fields": "hyperspace_core.records.search",
-    "signatures": "hyperspace_core.config.signature",
-    "states": "hyperspace_core.records.states",
-    "statistics": "hyperspace_core.results.repeats",
-    "tables": "hyperspace_core.results.table",
-    "text": "hyperspace_core.results.format",
-    "trees": "hyperspace_core.config.tree",
+    "codec": "records.codec", "completion": "config.complete", "events": "worker.events",
+    "info": "records.info", "kinds": "config.types", "overview": "results.overview",
+    "protocol": "execution.protocol", "search_fields": "records.search", "signatures": "config.signature",
+    "states": "records.states", "statistics": "results.repeats", "tables": "results.table",
+    "text": "results.format", "trees": "config.tree",
 }
 
 __all__ = [
@@ -159,7 +150,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
+        return importlib.import_module(f"hyperspace_core.{_MODULES[name]}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'hyperspace_core.plugin' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME_OF[name]), name)

@@ -118,6 +118,7 @@ def _project_of(ctx: click.Context) -> str:
 
 
 F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 OPTIONS = ("project_name", "storage", "storage_file", "no_plugins")        # that `pass_context` adds
 
 
@@ -275,7 +276,7 @@ tasks_dir_option = click.option(
 
 
 def pass_context(command: F) -> F:
-    """Add project, store and plugin options; the command gets a `Place` as `place`."""
+    """Add project, store and plugin options; the command gets a `CommandContext` as `context`."""
     return _placed(command, _PROJECT, *_STORAGE, _NO_PLUGIN)
 
 

@@ -306,33 +306,32 @@ def _answer(arguments: list[str]) -> object:
         return end.exit_code
 
 
-def _code_of(error: BaseException) -> int:  # noqa: PLR0911 - one line a kind
+def _code_of(error: BaseException) -> int:
+    """Print the error; return its exit code."""
+    code: int
     match error:
-        case SystemExit(code=code):
-            return code if isinstance(code, int) else ExitCode.FAILED
+        case SystemExit(code=given):
+            return given if isinstance(given, int) else ExitCode.FAILED
         case KeyboardInterrupt() | click.Abort():
             if sys.stderr.isatty():
                 echo_raw(err=True)       # the terminal shows ^C
-            echo_error("interrupted")
-            return ExitCode.INTERRUPTED
+            text, code = "interrupted", ExitCode.INTERRUPTED
         case click.exceptions.NoArgsIsHelpError():     # a group without a command
             echo_raw(error.format_message(), err=True)
             return ExitCode.USAGE
         case click.UsageError():
-            echo_error(_usage(error))
-            return ExitCode.USAGE
+            text, code = _usage(error), ExitCode.USAGE
         case click.ClickException():
-            echo_error(error.format_message())
-            return ExitCode.FAILED
+            text, code = error.format_message(), ExitCode.FAILED
         case HyperspaceError():
-            echo_error(str(error))
-            return error.exit_code
+            text, code = str(error), error.exit_code
         case OSError(filename=name, strerror=why) if name is not None:
-            echo_error(f"{name}: {why}")
-            return ExitCode.FAILED
+            text, code = f"{name}: {why}", ExitCode.FAILED
         case _:
-            echo_error(f"this is a bug in hyperspace: {type(error).__name__}: {error}; --debug shows where")
-            return ExitCode.FAILED
+            text = f"this is a bug in hyperspace: {type(error).__name__}: {error}; --debug shows where"
+            code = ExitCode.FAILED
+    echo_error(text)
+    return code
 
 
 def _usage(error: click.UsageError) -> str:

@@ -7,27 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from hyperspace_core.cli.context import (
-    CommandContext,
-    complete_run,
-    complete_search,
-    complete_state,
-    complete_task,
-)
+from hyperspace_core.cli.context import complete_run, complete_search, complete_state, complete_task
 from hyperspace_core.cli.terminal import SHOWN
 from hyperspace_core.config.tree import Tree, merge
 from hyperspace_core.errors import UsageError
 
 if TYPE_CHECKING:
+    from hyperspace_core.cli.context import CommandContext, F, Option
     from hyperspace_core.records.filter import RunFilter
     from hyperspace_core.records.run import RunRecord
     from hyperspace_core.storage import Store
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 LARGEST_ID = 2**63 - 1
 LONGEST = 18                   # digits of a number that every store can hold
@@ -104,7 +97,7 @@ class FilterOptions:
         return [name for name, value in given.items() if value]
 
     def at(self, context: CommandContext) -> RunFilter:
-        """The filter in the project of `place`. Raises `UsageError`, `NotFound`."""
+        """The filter in the context's project. Raises `UsageError`, `NotFound`."""
         return self.of(context.name, context.store if self.search is not None else None)
 
     def of(self, project: str | None, store: Store | None = None) -> RunFilter:
@@ -127,32 +120,42 @@ class FilterOptions:
         return get_search(store, project, search).uid
 
 
+_FILTER: tuple[Option, ...] = (
+    click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete_task,
+                 help="Only runs of this task; may be repeated."),
+    click.option("--status", "statuses", multiple=True, metavar="STATE", shell_complete=complete_state,
+                 help="In this state: queued, paused, running, completed, failed or cancelled."),
+    click.option("--tag", "tags", multiple=True, metavar="TAG",
+                 help="Only runs with this tag; if repeated, with all of these tags."),
+    click.option("--where", multiple=True, metavar="CONDITION",
+                 help="Only runs that match, as in 'classifier.trees>=100'; operators: = != < <= > >=, "
+                      "~ (contains)."),
+    click.option("--since", metavar="AGE", help="Only runs submitted since: 2d, 3h, 90m, or a date."),
+    click.option("--search", type=SEARCH, metavar="ID", shell_complete=complete_search,
+                 help="Only runs that this search proposed."),
+)
+
+
 def filtered(command: F) -> F:
-    """Add the filter options; the command gets a `Wanted` as `wanted`."""
-    for option in reversed((
-        click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete_task,
-                     help="Only runs of this task; may be repeated."),
-        click.option("--status", "statuses", multiple=True, metavar="STATE", shell_complete=complete_state,
-                     help="In this state: queued, paused, running, completed, failed or cancelled."),
-        click.option("--tag", "tags", multiple=True, metavar="TAG",
-                     help="Only runs with this tag; if repeated, with all of these tags."),
-        click.option("--where", multiple=True, metavar="CONDITION",
-                     help="Only runs that match, as in 'classifier.trees>=100'; operators: = != < <= > >=, "
-                          "~ (contains)."),
-        click.option("--since", metavar="AGE", help="Only runs submitted since: 2d, 3h, 90m, or a date."),
-        click.option("--search", type=SEARCH, metavar="ID", shell_complete=complete_search,
-                     help="Only runs that this search proposed."),
-    )):
-        command = option(command)
+    """Add the filter options; the command gets `FilterOptions` as `wanted`."""
+    return _gathered(command, "wanted", FilterOptions, _FILTER)
 
+
+def _gathered(command: F, name: str, kind: type[Any], options: Sequence[Option]) -> F:
+    """Add options; the command gets their values as one `kind`, in the argument `name`."""
     @wraps(command)
-    def wanting(*, tasks: tuple[str, ...], statuses: tuple[str, ...], tags: tuple[str, ...],
-                where: tuple[str, ...], since: str | None, search: int | None, **others: Any) -> Any:
-        wanted = FilterOptions(tasks=tasks, statuses=statuses, tags=tags,
-                               where=where, since=since, search=search)
-        return command(wanted=wanted, **others)
+    def gathering(**given: Any) -> Any:
+        values = {field: given.pop(field) for field in kind.__dataclass_fields__ if field in given}
+        return command(**{name: kind(**values)}, **given)
 
-    return wanting  # type: ignore[return-value]
+    return _with_options(gathering, options, command)
+
+
+def _with_options(made: Callable[..., Any], options: Sequence[Option], command: F) -> F:
+    """Add options to what is made of a command."""
+    for option in options[::-1]:
+        made = option(made)
+    return cast("F", made)
 
 
 def some_runs(command: F) -> F:
@@ -183,9 +186,6 @@ def chosen(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions
 
 # -- Options of a submission: config, grid, and seed, tags, priority and the like --
 
-Option = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
 @dataclass(frozen=True, kw_only=True)
 class ConfigOptions:
     """The config options as typed."""
@@ -214,49 +214,29 @@ class ConfigOptions:
 
 
 def config_options(command: F) -> F:
-    """Add `--set` and `--config`; the command gets a `Typed` as `typed`."""
-    return _typed(command, _SET, _CONFIG)
+    """Add `--set` and `--config`; the command gets `ConfigOptions` as `typed`."""
+    return _gathered(command, "typed", ConfigOptions, (_SET, _CONFIG))
 
 
 def grid_options(command: F) -> F:
     """Add `--set`, `--config`, `--grid` and `--grid-file`, likewise."""
-    return _typed(command, _SET, _CONFIG, *_GRID)
+    return _gathered(command, "typed", ConfigOptions, (_SET, _CONFIG, *_GRID))
 
 
 def wish_options(*names: str) -> Callable[[F], F]:
-    """Add the options of these fields of `Wishes`; the command gets them as `wishes`."""
+    """Add the options of these fields of `SubmitOptions`; the command gets them as `wishes`."""
 
     def decorated(command: F) -> F:
         @wraps(command)
-        def wishing(*, tags: tuple[str, ...] = (), **others: Any) -> Any:
+        def wishing(**given: Any) -> Any:
             from hyperspace_core.submission import SubmitOptions
 
-            given = {name: others.pop(name) for name in names if name != "tags"}
-            wishes = SubmitOptions(tags=tags, **{name: value for name,
-                                   value in given.items() if value is not None})
-            return command(wishes=wishes, **others)
+            wishes = {name: value for name in names if (value := given.pop(name)) is not None}
+            return command(wishes=SubmitOptions(**wishes), **given)
 
-        wished: F = _with_options(wishing, [_WISHES[name] for name in names])
-        return wished
+        return _with_options(wishing, [_WISHES[name] for name in names], command)
 
     return decorated
-
-
-def _typed(command: F, *options: Option) -> F:
-    @wraps(command)
-    def typing(*, sets: tuple[str, ...], config_file: str | None, grids: tuple[str, ...] = (),
-               grid_file: str | None = None, **others: Any) -> Any:
-        typed = ConfigOptions(sets=sets, config_file=config_file, grids=grids, grid_file=grid_file)
-        return command(typed=typed, **others)
-
-    made: F = _with_options(typing, options)
-    return made
-
-
-def _with_options(command: Callable[..., Any], options: Sequence[Option]) -> Any:
-    for option in options[::-1]:
-        command = option(command)
-    return command
 
 
 def _read(file: str | None) -> Tree:

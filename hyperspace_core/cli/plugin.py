@@ -1,5 +1,4 @@
-"""What plugins with commands of their own build on; each name is loaded when it is first used.
-"""
+"""What plugins with commands of their own build on; each name is loaded when it is first used."""
 
 from __future__ import annotations
 
@@ -64,10 +63,6 @@ _HOMES = {
     "hyperspace_core.cli.watch": ("Watching", "watch", "write_running"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-# whole modules, of functions that belong together
-_MODULES = {
-    "terminal": "hyperspace_core.cli.terminal",
-}
 
 __all__ = [
     "ONE_BY_ONE", "RUN", "SEARCH", "CommandContext", "Commands", "FilterOptions", "Root", "Watching",
@@ -80,8 +75,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
+    if name == "terminal":                 # a whole module, of functions that belong together
+        return importlib.import_module("hyperspace_core.cli.terminal")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'hyperspace_core.cli.plugin' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME_OF[name]), name)

@@ -1,19 +1,22 @@
-"""The provenance of a run, one line per section."""
+"""The page of a run, and its parts: provenance, code, config and parameters."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from inspect import cleandoc
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from hyperspace_core.cli.terminal import Page
+from hyperspace_core.cli.terminal import STATES, Page
 from hyperspace_core.config.tree import CLASS_NAME, WrittenLeaf, flatten, told_apart
 from hyperspace_core.config.walk import DescribedParameter, range_text
-from hyperspace_core.records.run import SNAPSHOT, RunRecord
+from hyperspace_core.records.run import SNAPSHOT, Artifact, Attempt, RunRecord
 from hyperspace_core.records.traits import fingerprints_of
 from hyperspace_core.results.comparable import same_behaviour_line
-from hyperspace_core.results.format import brief, byte_count, counted, value_text
+from hyperspace_core.results.format import ago, brief, byte_count, counted, number, seconds, value_text
+from hyperspace_core.results.overview import progress_text
 
 if TYPE_CHECKING:
     from hyperspace_core.results.diff import FileChange, OtherCode
@@ -254,3 +257,107 @@ def _choice(parameter: DescribedParameter) -> str:
     if parameter.range is not None:
         return range_text(parameter.range)
     return f"one of {', '.join(parameter.choices)}" if parameter.choices else ""
+
+
+# -- The page of a run --
+
+def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], children: Sequence[int],
+             now: datetime, *, written: Mapping[str, Any]) -> None:
+    """Write the page of a run; `written`: the submitted config with current names."""
+    _head(page, record, children, now)
+    _config(page, record, written)
+    _numbers(page, record)
+    _files(page, artifacts)
+    show_code(page, record)
+    _provenance(page, record)
+    _attempts(page, record, now)
+
+
+def _head(page: Page, record: RunRecord, children: Sequence[int], now: datetime) -> None:
+    result = "" if record.result is None else f"{record.metric.name} {number(record.result)}"
+    asked = "" if record.command is None else f"asked to {record.command}"
+    page.line((f"run {record.id}", "head"), record.task, (record.state.value, STATES[record.state]), result,
+              asked, record.reason or "")
+    failures, retries = min(record.failures, record.max_failures), record.max_failures
+    submitted = f"{ago(record.submitted_at, now)} by {record.submitted_by or 'unknown'}"
+    known = [
+        ("progress", "" if record.state != "RUNNING" else progress_text(record.progress)),
+        ("submitted", submitted if record.submitted_at else ""),
+        ("started", ago(record.started_at, now)),
+        ("finished", ago(record.finished_at, now)),
+        ("priority", str(record.priority or "")),
+        ("retries", f"{failures} of {retries} used up" if retries else ""),
+        ("losses", f"{record.losses} of {record.max_losses}" if record.losses else ""),
+        ("tags", " ".join(record.tags)),
+        ("note", record.note),
+        ("parent", f"run {record.parent}" if record.parent else ""),
+        ("children", ", ".join(f"run {child}" for child in children)),
+        ("search", record.search or ""),
+        ("migrated", ", ".join(record.migrated)),
+        ("seed", "" if record.seed is None else str(record.seed)),
+    ]
+    page.rows([(name, text) for name, text in known if text])
+
+
+def _config(page: Page, record: RunRecord, written: Mapping[str, Any]) -> None:
+    if record.config is not None:
+        page.heading("Config")
+        # a parameter `seed` receives the seed of the run, also if it was not submitted
+        show_config(page, record.config, {"seed": record.seed, **written})
+    else:
+        page.heading("Config", ("as submitted; a worker completes and checks it", "quiet"))
+        show_tree(page, record.submitted)
+    if record.scenario is not None:
+        page.heading("Scenario", ("of the task, as it was at submission", "quiet"))
+        show_tree(page, {"scenario": record.scenario})
+
+
+def _numbers(page: Page, record: RunRecord) -> None:
+    if record.metrics:
+        goal = {"maximize": "higher is better", "minimize": "lower is better"}[record.metric.goal]
+        page.heading("Metrics")
+        page.rows([(name, value_text(value), f"decides; {goal}" if name == record.metric.name else "")
+                   for name, value in flatten(record.metrics).items()])
+    if record.info:
+        page.heading("Info")
+        show_tree(page, record.info)
+
+
+def _files(page: Page, artifacts: Sequence[Artifact]) -> None:
+    if artifacts:
+        page.heading("Artifacts")
+        page.rows([(one.name, byte_count(one.size), f"sha256 {one.digest[:12]}") for one in artifacts])
+
+
+def _provenance(page: Page, record: RunRecord) -> None:
+    captured: dict[str, Any] = record.attempt.provenance if record.attempt is not None else {}
+    rows = [(name, summary(name, section)) for name, section in captured.items() if name not in SECTIONS]
+    if rows:
+        page.heading("Provenance", (f"of attempt {record.attempts[-1].number}", "quiet"))
+        page.rows(rows)
+
+
+def _attempts(page: Page, record: RunRecord, now: datetime) -> None:
+    if record.attempts:
+        page.heading("Attempts")
+    for attempt, following in zip_longest(record.attempts, record.attempts[1:]):
+        _attempt(page, attempt, now)
+        if attempt.traceback and following is not None and following.traceback == attempt.traceback:
+            page.line(f"with the traceback of attempt {following.number}", indent=5)
+        elif attempt.traceback:
+            page.block(attempt.traceback, indent=5)
+
+
+def _attempt(page: Page, attempt: Attempt, now: datetime) -> None:
+    outcome = "running" if attempt.outcome is None else attempt.outcome.value
+    started, ended = attempt.started_at, attempt.ended_at
+    took = f"took {seconds((ended - started).total_seconds())}" if started and ended else ""
+    where = "" if attempt.worker is None else f"on {attempt.worker.worker}"
+    since = f"started {ago(started, now)}" if started else ""
+    page.line(f"{attempt.number}  {outcome}", where, since, took, indent=2)
+    if attempt.reason and attempt.reason not in (attempt.traceback or ""):
+        page.line(attempt.reason, indent=5)
+    if attempt.late is not None:
+        brought = " ".join(filter(None, (attempt.late.outcome.value, number(attempt.late.result),
+                                         attempt.late.reason)))
+        page.line(f"its worker reported too late: {brought}", indent=5)

@@ -17,17 +17,7 @@ from typing import Any, TypeVar
 import click
 
 from hyperspace_core.errors import ExitCode, UsageError
-from hyperspace_core.results.format import (
-    GAP,
-    align_columns,
-    cut,
-    fitting,
-    folds,
-    harmless,
-    one_line,
-    to_json,
-    width,
-)
+from hyperspace_core.results import format as fmt
 
 T = TypeVar("T")
 
@@ -43,18 +33,18 @@ def echo_raw(text: str = "", *, nl: bool = True, err: bool = False) -> None:
 
 def echo(text: str = "") -> None:
     """Print a result, or a part of one; control characters are escaped."""
-    echo_raw(harmless(text))
+    echo_raw(fmt.harmless(text))
 
 
 def echo_hint(text: str) -> None:
     """Print a hint to stderr, on a terminal only."""
     if sys.stderr.isatty():
-        echo_raw(click.style(harmless(text), dim=True), err=True)
+        echo_raw(click.style(fmt.harmless(text), dim=True), err=True)
 
 
 def echo_note(text: str) -> None:
     """Print a note to stderr, on a terminal or not."""
-    echo_raw(harmless(text), err=True)
+    echo_raw(fmt.harmless(text), err=True)
 
 
 def warn(text: str) -> None:
@@ -70,12 +60,12 @@ def echo_error(text: str) -> None:
 def message_line(text: str, *, bad: bool = False) -> str:
     """The text of a warning, or of an error."""
     head = click.style("error: ", fg="red", bold=True) if bad else click.style("warning: ", fg="yellow")
-    return head + harmless(text)
+    return head + fmt.harmless(text)
 
 
 def echo_json(value: Any) -> None:
     """Print records as JSON; the keys are their Python names."""
-    text = json.dumps(to_json(value), ensure_ascii=not speaks_unicode(),
+    text = json.dumps(fmt.to_json(value), ensure_ascii=not speaks_unicode(),
                       indent=2 if sys.stdout.isatty() else None)
     # JSON does not escape some control characters
     echo_raw(_OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
@@ -87,15 +77,15 @@ def echo_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: st
 
     A pipe gets everything. On a terminal lines are cut; with `whole`, columns that do not fit are left out.
     """
-    cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
+    cells = [[fmt.one_line(cell) for cell in row] for row in (heads, *rows)]
     if len(cells) == 1:
         if empty:
             echo_hint(empty)
         return
     room = stdout_width()
-    count = fitting(cells, room) if whole and room is not None else len(heads)
-    lines = align_columns([row[:count] for row in cells])
-    for number, line in enumerate(lines if room is None else [cut(line, room, dots()) for line in lines]):
+    count = fmt.fitting(cells, room) if whole and room is not None else len(heads)
+    lines = fmt.align_columns([row[:count] for row in cells])
+    for number, line in enumerate(lines if room is None else [fmt.cut(line, room, dots()) for line in lines]):
         echo_raw(click.style(line, bold=True) if number == 0 else line)
     if count < len(heads):
         left_out = ", ".join(cells[0][count:])
@@ -173,13 +163,8 @@ def confirm(question: str, *, yes: bool) -> None:
 
 # the styles of a piece of a line, and how a terminal shows them
 STYLES: Mapping[str, Mapping[str, Any]] = {
-    "": {},
-    "head": {"bold": True},
-    "quiet": {"dim": True},
-    "good": {"fg": "green"},
-    "busy": {"fg": "cyan"},
-    "held": {"fg": "yellow"},
-    "bad": {"fg": "red"},
+    "": {}, "head": {"bold": True}, "quiet": {"dim": True},
+    "good": {"fg": "green"}, "busy": {"fg": "cyan"}, "held": {"fg": "yellow"}, "bad": {"fg": "red"},
 }
 STATES = {"QUEUED": "", "PAUSED": "held", "RUNNING": "busy", "COMPLETED": "good", "FAILED": "bad",
           "CANCELLED": "quiet"}
@@ -202,16 +187,16 @@ class Page:
 
         `hang`: the extra indent of continuation lines, if the line is folded.
         """
-        texts = [(one_line(text), style) for text, style in map(_styled, pieces)]
-        spans = [(f"{GAP if number else ''}{text}", style)
+        texts = [(fmt.one_line(text), style) for text, style in map(_styled, pieces)]
+        spans = [(f"{fmt.GAP if number else ''}{text}", style)
                  for number, (text, style) in enumerate((text, style) for text, style in texts if text)]
         if self._fold and self._room is not None:
             self._lines += _folded(spans, self._room, indent, hang)
             return
         used, shown = indent, ""
         for text, style in spans:
-            kept = text if self._room is None else cut(text, max(0, self._room - used), self._dots)
-            used += width(kept)
+            kept = text if self._room is None else fmt.cut(text, max(0, self._room - used), self._dots)
+            used += fmt.width(kept)
             shown += _coloured(kept, style)
         self._lines.append(" " * indent + shown if shown else "")
 
@@ -227,13 +212,13 @@ class Page:
 
     def rows(self, rows: Iterable[Sequence[str]], *, heads: Sequence[str] = (), indent: int = 2) -> None:
         """Add aligned columns; without heads, columns without any text are left out."""
-        cells = [[one_line(cell) for cell in row] for row in rows]
+        cells = [[fmt.one_line(cell) for cell in row] for row in rows]
         if not cells:
             return
         columns = zip(heads or [""] * len(cells[0]), *cells, strict=True)
         kept = [column for column in columns if heads or any(column[1:])]
-        first, *rest = align_columns(list(zip(*kept, strict=True)))
-        last = sum(max(map(width, column)) + len(GAP) for column in kept[:-1])
+        first, *rest = fmt.align_columns(list(zip(*kept, strict=True)))
+        last = sum(max(map(fmt.width, column)) + len(fmt.GAP) for column in kept[:-1])
         hang = last if self._room is not None and last < self._room / 2 else 4
         if heads:
             self.line((first, "quiet"), indent=indent, hang=hang)
@@ -242,7 +227,7 @@ class Page:
 
     def block(self, text: str, *, indent: int = 4) -> None:
         """Add text of several lines, such as a traceback; its lines are not cut."""
-        for raw in harmless(text).rstrip("\n").split("\n"):
+        for raw in fmt.harmless(text).rstrip("\n").split("\n"):
             self._lines.append(textwrap.indent(raw, " " * indent).rstrip())
 
     @property
@@ -263,7 +248,7 @@ def _folded(spans: Sequence[tuple[str, str]], room: int, indent: int, hang: int)
     styles = [style for text, style in spans for _ in text]
     lines, at, whole = [], 0, "".join(text for text, _ in spans)
     deeper = indent + hang
-    for number, line in enumerate(folds(whole, room - indent, room - deeper)):
+    for number, line in enumerate(fmt.folds(whole, room - indent, room - deeper)):
         at = whole.index(line, at)
         shown = "".join(_coloured("".join(letter for letter, _ in group), style) for style, group in groupby(
             zip(line, styles[at:at + len(line)], strict=True), key=itemgetter(1)))

@@ -19,17 +19,9 @@ from hyperspace_core.errors import StoreError, StoreUnavailable
 from hyperspace_core.records.info import is_pruned
 from hyperspace_core.records.run import RunRecord, WorkerInfo
 from hyperspace_core.records.states import PRUNED, State
+from hyperspace_core.results import overview
 from hyperspace_core.results.format import ago, brief, number, seconds
-from hyperspace_core.results.overview import (
-    GONE,
-    Overview,
-    WorkerLine,
-    overview,
-    overview_text,
-    progress_bar,
-    progress_share,
-    progress_text,
-)
+from hyperspace_core.results.overview import Overview, WorkerLine
 
 REDRAW_S = 1.0                 # between two pages without a change, for bars and ages
 LEAST_S = 0.2                  # between two pages, at least
@@ -127,11 +119,11 @@ class Watched(Watching[Overview]):
     """Watches a project's queue."""
 
     def view_of(self, context: CommandContext) -> Overview:
-        return overview(context.store, context.name)
+        return overview.overview(context.store, context.name)
 
     def news_in(self, view: Overview) -> object:
         workers = [(line.worker.owner.worker, line.life, line.worker.state) for line in view.workers]
-        return overview_text(view, times=False), workers
+        return overview.overview_text(view, times=False), workers
 
 
 def _printer() -> Show:
@@ -280,18 +272,14 @@ def write_running(page: Page, record: RunRecord, at: datetime, *, gone: bool = F
                   indent: int = 4) -> None:
     """Write a running run; `gone`: its process is gone. `bars`: see `StatusPage`."""
     if gone:
-        page.line((f"run {record.id}", "busy"), record.task, (GONE, "bad"), indent=indent)
+        page.line((f"run {record.id}", "busy"), record.task, (overview.GONE, "bad"), indent=indent)
         return
     progress = record.progress
-    drawn = ""
-    if progress is not None and bars and progress_share(progress) is not None:
-        drawn = progress_bar(progress, *bars)
-    since = ""
-    if record.started_at is not None:
-        since = f"for {seconds((at - record.started_at).total_seconds())}"
+    drawn = "" if progress is None or not bars else overview.progress_bar(progress, *bars)
+    since = "" if record.started_at is None else f"for {seconds((at - record.started_at).total_seconds())}"
     asked = "" if record.command is None else f"asked to {record.command}"
     page.line((f"run {record.id}", "busy"), record.task, since, (asked, "held"), (drawn, "busy"),
-              progress_text(progress), (brief(record.submitted), "quiet"), indent=indent)
+              overview.progress_text(progress), (brief(record.submitted), "quiet"), indent=indent)
 
 
 def _worker(line: WorkerLine) -> list[Piece]:

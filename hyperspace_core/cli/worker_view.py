@@ -22,7 +22,7 @@ from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.results.export import text_of
 from hyperspace_core.results.format import brief, number, seconds
-from hyperspace_core.results.overview import progress_bar, progress_share, progress_text
+from hyperspace_core.results.overview import progress_bar, progress_text
 from hyperspace_core.results.table import best_first, tabulate
 from hyperspace_core.storage import Store
 from hyperspace_core.worker import events
@@ -204,12 +204,9 @@ class WorkerScreen:
     def _slot(self, slot: events.SlotView) -> list[terminal.Piece]:
         if slot.run is None:
             return [("idle", "quiet")]
-        progress = slot.progress
-        drawn = ""
+        progress, wide = slot.progress, self._console.width >= ROOM_FOR_BARS
+        drawn = "" if progress is None or not wide else progress_bar(progress, *self._bars)
         how_far = ", ".join(filter(None, (progress_text(progress), f"for {seconds(slot.seconds)}")))
-        wide = self._console.width >= ROOM_FOR_BARS
-        if progress is not None and progress_share(progress) is not None and wide:
-            drawn = progress_bar(progress, *self._bars)
         return [(f"run {slot.run}", "busy"), slot.task or "", (drawn, "busy"), how_far,
                 ("stopping", "held") if slot.stopping else "", (brief(slot.submitted), "quiet")]
 

@@ -6,7 +6,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,7 +53,8 @@ def _found(context: CommandContext) -> list[Check]:
     looks: list[Checks] = [_python, _sqlite, _git, lambda: _clock(now), _temporary_files]
     if context.has_project:
         # the project first: its imports may break a plugin
-        looks += [lambda: _project(context), lambda: _plugins(context), lambda: _file(context),
+        looks += [lambda: _project(context), lambda: _plugins(context),
+                  lambda: () if context.file is None else space("disk of the store", context.file.parent),
                   lambda: _store(context, now)]
     else:
         looks.append(lambda: _plugins(context))
@@ -82,7 +83,7 @@ EARLIEST = 2024                # a clock that shows an earlier year was never se
 SET_THE_CLOCK = "set the clock, or switch on its synchronization"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Check:
     """The result of one check."""
 
@@ -92,19 +93,7 @@ class Check:
     cure: str = ""
 
 
-Checks = Callable[[], Iterator[Check]]
-
-
-def ok(name: str, text: str) -> Check:
-    return Check(name=name, verdict="ok", text=text)
-
-
-def warning(name: str, text: str, cure: str = "") -> Check:
-    return Check(name=name, verdict="warning", text=text, cure=cure)
-
-
-def problem(name: str, text: str, cure: str = "") -> Check:
-    return Check(name=name, verdict="problem", text=text, cure=cure)
+Checks = Callable[[], Iterable[Check]]
 
 
 def careful(looks: list[Checks]) -> Iterator[Check]:
@@ -113,8 +102,8 @@ def careful(looks: list[Checks]) -> Iterator[Check]:
         try:
             yield from look()
         except Exception as error:  # noqa: BLE001 - one failing check must not stop the others
-            yield problem("doctor", f"a check failed: {type(error).__name__}: {error}",
-                          "this is a bug in hyperspace: please report it")
+            yield Check("doctor", "problem", f"a check failed: {type(error).__name__}: {error}",
+                        "this is a bug in hyperspace: please report it")
 
 
 def space(name: str, folder: Path) -> Iterator[Check]:
@@ -122,12 +111,8 @@ def space(name: str, folder: Path) -> Iterator[Check]:
     there = next(context for context in (folder, *folder.parents) if context.exists())
     free = shutil.disk_usage(there).free
     text, cure = f"{byte_count(free)} free at {there}", "free space on this disk before runs fill it"
-    if free < HARDLY_ANY:
-        yield problem(name, text, cure)
-    elif free < LITTLE_SPACE:
-        yield warning(name, text, cure)
-    else:
-        yield ok(name, text)
+    verdict: Verdict = "problem" if free < HARDLY_ANY else "warning" if free < LITTLE_SPACE else "ok"
+    yield Check(name, verdict, text, "" if verdict == "ok" else cure)
 
 
 def _temporary_files() -> Iterator[Check]:
@@ -135,42 +120,44 @@ def _temporary_files() -> Iterator[Check]:
     try:
         folder = Path(tempfile.gettempdir())
     except FileNotFoundError as error:
-        yield problem("temporary files", str(error), "set TMPDIR to a writable folder")
+        yield Check("temporary files", "problem", str(error), "set TMPDIR to a writable folder")
         return
     yield from space("temporary files", folder)
 
 
 def _python() -> Iterator[Check]:
-    yield ok("hyperspace", f"{this_version()} on Python {platform.python_version()} ({sys.executable})")
+    python = f"Python {platform.python_version()} ({sys.executable})"
+    yield Check("hyperspace", "ok", f"{this_version()} on {python}")
     if sys.platform == "win32":
-        yield warning("system", "Windows: processes that a run leaves behind keep running, and a lost worker "
-                      "is detected only when its lease expires", "use Linux or macOS for unattended workers")
+        yield Check("system", "warning", "Windows: processes that a run leaves behind keep running, and a "
+                    "lost worker is detected only when its lease expires",
+                    "use Linux or macOS for unattended workers")
 
 
 def _sqlite() -> Iterator[Check]:
     from hyperspace_core.stores.sqlite.opening import check_library
 
     try:
-        yield ok("SQLite", check_library())
+        yield Check("SQLite", "ok", check_library())
     except StoreError as error:
-        yield problem("SQLite", str(error))
+        yield Check("SQLite", "problem", str(error))
 
 
 def _git() -> Iterator[Check]:
     found = shutil.which("git")
     if found is None:
-        yield warning("git", "not found: runs do not record which commit they ran", "install git")
+        yield Check("git", "warning", "not found: runs do not record which commit they ran", "install git")
     else:
-        yield ok("git", found)
+        yield Check("git", "ok", found)
 
 
 def _clock(now: datetime) -> Iterator[Check]:
     text = f"{now.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     if now.year < EARLIEST:
-        yield warning("clock", f"{text}: the clock was never set, so records show wrong times (no decision "
-                      "depends on them)", SET_THE_CLOCK)
+        yield Check("clock", "warning", f"{text}: the clock was never set, so records show wrong times (no "
+                    "decision depends on them)", SET_THE_CLOCK)
     else:
-        yield ok("clock", text)
+        yield Check("clock", "ok", text)
 
 
 # -- Checks of a project and its store for `doctor` --
@@ -185,10 +172,10 @@ def _project(context: CommandContext) -> Iterator[Check]:
     try:
         project = open_project(context.name, context.quiet_extensions)
     except HyperspaceError as error:
-        yield problem("project", str(error))
+        yield Check("project", "problem", str(error))
         return
     source = f"{project.distribution} {project.version}".strip()
-    yield ok("project", f"{project.name} ({source}) opens")
+    yield Check("project", "ok", f"{project.name} ({source}) opens")
     yield from _tasks(project)
     yield from _isolation()
 
@@ -202,12 +189,12 @@ def _tasks(project: Project) -> Iterator[Check]:
         except HyperspaceError as error:
             broken.append(str(error))
     for message in broken:
-        yield problem("tasks", message)
+        yield Check("tasks", "problem", message)
     if not project.tasks and not broken:
-        yield warning("tasks", "the project has no tasks, so nothing can be submitted",
-                      "add a JSON file to the project's tasks, or register.scenario(function)")
+        yield Check("tasks", "warning", "the project has no tasks, so nothing can be submitted",
+                    "add a JSON file to the project's tasks, or register.scenario(function)")
     elif not broken:
-        yield ok("tasks", ", ".join(sorted(project.tasks)))
+        yield Check("tasks", "ok", ", ".join(sorted(project.tasks)))
 
 
 def _isolation() -> Iterator[Check]:
@@ -216,27 +203,21 @@ def _isolation() -> Iterator[Check]:
 
     why = why_not_to_fork()
     if why is None:
-        yield ok("isolation", "warm: a run starts in milliseconds")
+        yield Check("isolation", "ok", "warm: a run starts in milliseconds")
     else:
-        yield warning("isolation", f"every run is spawned, which takes longer: {why}",
-                      "import modules that start threads or open a GPU inside functions")
+        yield Check("isolation", "warning", f"every run is spawned, which takes longer: {why}",
+                    "import modules that start threads or open a GPU inside functions")
 
 
 def _plugins(context: CommandContext) -> Iterator[Check]:
     extensions = context.quiet_extensions
     for broken in extensions.broken:
-        yield problem("plugins", str(broken),
-                      f"fix or uninstall it, or disable it with --no-plugin {broken.name}")
+        yield Check("plugins", "problem", str(broken),
+                    f"fix or uninstall it, or disable it with --no-plugin {broken.name}")
     for retired in extensions.retired:
-        yield warning("plugins", *retired.rsplit(": ", 1))
+        yield Check("plugins", "warning", *retired.rsplit(": ", 1))
     if not extensions.broken:
-        yield ok("plugins", ", ".join(one.name for one in extensions.loaded) or "none is installed")
-
-
-def _file(context: CommandContext) -> Iterator[Check]:
-    """Check the disk of an embedded store, without opening the store."""
-    if context.file is not None:
-        yield from space("disk of the store", context.file.parent)
+        yield Check("plugins", "ok", ", ".join(one.name for one in extensions.loaded) or "none is installed")
 
 
 def _store(context: CommandContext, now: datetime) -> Iterator[Check]:
@@ -247,19 +228,19 @@ def _store(context: CommandContext, now: datetime) -> Iterator[Check]:
         store = context.whole_store
         info = store.info()
     except StoreError as error:
-        yield problem("store", str(error))
+        yield Check("store", "problem", str(error))
         return
-    yield ok("store", f"{info.url} is reachable: {info.backend}, schema {info.schema}")
+    yield Check("store", "ok", f"{info.url} is reachable: {info.backend}, schema {info.schema}")
     for note in info.notes:
         text, _, cure = note.partition(" -> ")
-        yield warning("store", text, cure)
+        yield Check("store", "warning", text, cure)
 
     damage = store.check() if isinstance(store, Maintenance) else ()
     for line in damage[:MOST_SHOWN]:
-        yield problem("store", line, "copy the store first, then check its disk")
+        yield Check("store", "problem", line, "copy the store first, then check its disk")
     if not damage:
         sound = "sound" if isinstance(store, Maintenance) else "no check for damage"
-        yield ok("store", f"{sound}, {counted(sum(info.runs.values()))}")
+        yield Check("store", "ok", f"{sound}, {counted(sum(info.runs.values()))}")
     yield from _order_of_times(context, store, now)
     yield from _workers(context, store)
 
@@ -270,17 +251,17 @@ def _not_made_yet(file: Path) -> Check:
     there = next(folder for folder in file.parents if folder.exists())
     kind = network_kind_of(there)
     if kind is not None:
-        return problem("store", f"{file} would be on a network file system ({kind}), where SQLite's locks "
-                       "do not work", "name a file on a local disk with --storage")
-    return ok("store", f"no store at {file} yet; the first `submit` or `run` creates it")
+        return Check("store", "problem", f"{file} would be on a network file system ({kind}), where SQLite's "
+                     "locks do not work", "name a file on a local disk with --storage")
+    return Check("store", "ok", f"no store at {file} yet; the first `submit` or `run` creates it")
 
 
 def _order_of_times(context: CommandContext, store: Store, now: datetime) -> Iterator[Check]:
     newest = next(iter(store.find(RunFilter(project=context.name), limit=1)), None)
     at = None if newest is None else newest.submitted_at
     if newest is not None and at is not None and at - now > BEHIND:
-        yield warning("clock", f"run {newest.id} was submitted at {at:%Y-%m-%d %H:%M:%S} UTC, which is "
-                      "in the future here: one of the two clocks is wrong", SET_THE_CLOCK)
+        yield Check("clock", "warning", f"run {newest.id} was submitted at {at:%Y-%m-%d %H:%M:%S} UTC, which "
+                    "is in the future here: one of the two clocks is wrong", SET_THE_CLOCK)
 
 
 def _workers(context: CommandContext, store: Store) -> Iterator[Check]:
@@ -289,13 +270,14 @@ def _workers(context: CommandContext, store: Store) -> Iterator[Check]:
     view = overview(store, context.name)
     for line in view.workers:
         if line.life != "alive":
-            yield warning("workers", f"{line.worker.owner.worker} is {line.life}",
-                          "its runs return to the queue while another worker is running")
+            yield Check("workers", "warning", f"{line.worker.owner.worker} is {line.life}",
+                        "its runs return to the queue while another worker is running")
     queued = view.counts.get(State.QUEUED, 0)
     if view.alive:
-        yield ok("workers", f"alive: {', '.join(line.worker.owner.worker for line in view.alive)}")
+        yield Check("workers", "ok", f"alive: {', '.join(line.worker.owner.worker for line in view.alive)}")
     elif queued:
         waits = "1 run is queued" if queued == 1 else f"{queued:,} runs are queued"
-        yield warning("workers", f"no worker runs, and {waits}", f"start one: {context.command('worker')}")
+        yield Check("workers", "warning", f"no worker runs, and {waits}",
+                    f"start one: {context.command('worker')}")
     else:
-        yield ok("workers", "no worker runs, and no run is queued")
+        yield Check("workers", "ok", "no worker runs, and no run is queued")

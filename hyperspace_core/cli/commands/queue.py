@@ -10,19 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
-from hyperspace_core.cli import terminal
+from hyperspace_core.cli import options, terminal
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.main import Commands
-from hyperspace_core.cli.options import (
-    FilterOptions,
-    WholeNumber,
-    chosen,
-    dry_run_option,
-    filtered,
-    json_option,
-    limit_option,
-    some_runs,
-)
+from hyperspace_core.cli.options import FilterOptions
 from hyperspace_core.errors import ExitCode, NotFound, Refused
 from hyperspace_core.records.filter import ORDER_QUEUE
 from hyperspace_core.records.run import RunRecord
@@ -42,8 +33,8 @@ all_option = click.option("--all", "whole", is_flag=True,
 
 @click.command
 @all_option
-@some_runs
-@dry_run_option
+@options.some_runs
+@options.dry_run_option
 @pass_context
 def pause(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, whole: bool,
           dry_run: bool) -> int:
@@ -65,8 +56,8 @@ def pause(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptio
 
 @click.command
 @all_option
-@some_runs
-@dry_run_option
+@options.some_runs
+@options.dry_run_option
 @pass_context
 def resume(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, whole: bool,
            dry_run: bool) -> int:
@@ -86,8 +77,8 @@ def resume(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
 
 
 @click.command
-@some_runs
-@dry_run_option
+@options.some_runs
+@options.dry_run_option
 @pass_context
 def cancel(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, dry_run: bool) -> int:
     """Cancel runs: a queued run never starts, a running run is stopped by its worker.
@@ -103,8 +94,8 @@ def cancel(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
 
 
 @click.command
-@some_runs
-@dry_run_option
+@options.some_runs
+@options.dry_run_option
 @pass_context
 def requeue(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, dry_run: bool) -> int:
     """Queue finished runs again; their earlier attempts stay in the record.
@@ -127,9 +118,9 @@ class LastMayBeNegative(click.Command):
 
 
 @click.command(cls=LastMayBeNegative)
-@some_runs
-@click.argument("number", type=WholeNumber(LOWEST), metavar="N")
-@dry_run_option
+@options.some_runs
+@click.argument("number", type=options.WholeNumber(LOWEST), metavar="N")
+@options.dry_run_option
 @pass_context
 def priority(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, number: int,
              dry_run: bool) -> int:
@@ -198,9 +189,9 @@ def queue() -> None:
 
 
 @click.command("list")
-@filtered
-@limit_option("the first N runs")
-@json_option
+@options.filtered
+@options.limit_option("the first N runs")
+@options.json_option
 @pass_context
 def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | None, as_json: bool) -> None:
     """List queued runs in the order in which workers take them, then paused runs."""
@@ -271,7 +262,7 @@ def select_runs(context: CommandContext, runs: tuple[int, ...], wanted: FilterOp
 
     A filter selects only runs that the action fits; the number of other matches is printed.
     """
-    records = chosen(context, runs, wanted)
+    records = options.chosen(context, runs, wanted)
     fit = [record for record in records if action.fits(record)]
     others = [record for record in records if not action.fits(record)]
     if not runs:

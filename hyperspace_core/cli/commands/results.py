@@ -18,20 +18,14 @@ from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, RunFilter
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.records.traits import SharedTrees, trim_provenance
-from hyperspace_core.results.comparable import (
-    ALL,
-    Comparison,
-    CurrentCode,
-    LeftOut,
-    left_out_text,
-    select_comparable,
-)
+from hyperspace_core.results.comparable import ALL, Comparison, CurrentCode, left_out_text, select_comparable
 from hyperspace_core.results.export import checked_format, text_of, write
 from hyperspace_core.results.repeats import Grouped, has_repeats, tabulate_repeats
 from hyperspace_core.results.results import GROUPED, MANY, FirstPage, Results, any_mended, first_page
 from hyperspace_core.results.table import best_first, gc_paused, tabulate
 
 if TYPE_CHECKING:
+    from hyperspace_core.results.comparable import LeftOut
 
     Sheet = Results | Grouped
 

@@ -10,38 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperspace_core.cli import terminal
+from hyperspace_core.cli import options, terminal
 from hyperspace_core.cli.commands.queue import BulkAction, act, select_runs
 from hyperspace_core.cli.commands.runs_show import diff, show
 from hyperspace_core.cli.context import CommandContext, pass_context
 from hyperspace_core.cli.follow import Follower, Printer
 from hyperspace_core.cli.main import Commands
-from hyperspace_core.cli.options import (
-    FilterOptions,
-    WholeNumber,
-    attempt_option,
-    dry_run_option,
-    filtered,
-    json_option,
-    limit_option,
-    run_argument,
-    some_runs,
-)
+from hyperspace_core.cli.options import FilterOptions
 from hyperspace_core.config.tree import MISSING
 from hyperspace_core.errors import NotFound, did_you_mean
 from hyperspace_core.lookup import get_run, pick_attempt
 from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import RunRecord
-from hyperspace_core.results.format import (
-    age,
-    brief,
-    byte_count,
-    counted,
-    number,
-    one_line,
-    seconds,
-    value_text,
-)
+from hyperspace_core.results import format as fmt
 from hyperspace_core.results.table import seconds_of
 from hyperspace_core.storage import Store
 
@@ -59,9 +40,9 @@ def runs() -> None:
 
 
 @click.command("list")
-@filtered
-@limit_option("the newest N runs")
-@json_option
+@options.filtered
+@options.limit_option("the newest N runs")
+@options.json_option
 @pass_context
 def list_runs(context: CommandContext, wanted: FilterOptions, limit: int | None, as_json: bool) -> None:
     """List runs, newest first."""
@@ -84,13 +65,13 @@ def columns(records: Sequence[RunRecord], now: datetime) -> tuple[list[str], lis
         "run": [str(record.id) for record in records],
         "task": [record.task for record in records],
         "state": [record.state.value for record in records],
-        "result": [number(record.result) for record in records],
-        "age": [age(record.submitted_at, now) for record in records],
+        "result": [fmt.number(record.result) for record in records],
+        "age": [fmt.age(record.submitted_at, now) for record in records],
         "time": [time_of(record, now) for record in records],
         "tags": [" ".join(record.tags) for record in records],
-        "note": [one_line(record.note, short) for record in records],
-        "reason": [one_line(record.reason or "", short) for record in records],
-        "config": [brief(record.submitted) for record in records],
+        "note": [fmt.one_line(record.note, short) for record in records],
+        "reason": [fmt.one_line(record.reason or "", short) for record in records],
+        "config": [fmt.brief(record.submitted) for record in records],
     }
     kept = {head: column for head, column in cells.items() if any(column)}
     return list(kept), [list(row) for row in zip(*kept.values(), strict=True)]
@@ -100,19 +81,19 @@ def time_of(record: RunRecord, now: datetime) -> str:
     """Format the duration of the last attempt, so far if it is running."""
     attempt = record.attempt
     if attempt is not None and attempt.started_at is not None and attempt.outcome is None:
-        return seconds((now - attempt.started_at).total_seconds())
+        return fmt.seconds((now - attempt.started_at).total_seconds())
     took = seconds_of(record)
-    return "" if took is MISSING else seconds(took)
+    return "" if took is MISSING else fmt.seconds(took)
 
 
 # -- `hyperspace runs logs`: show or follow the output of a run --
 
 @click.command
-@run_argument
+@options.run_argument
 @click.option("--follow", "-f", is_flag=True, help="Follow the output until the run has ended.")
-@attempt_option
-@click.option("--last", type=WholeNumber(1), metavar="N", help="Start with the last N lines.")
-@json_option
+@options.attempt_option
+@click.option("--last", type=options.WholeNumber(1), metavar="N", help="Start with the last N lines.")
+@options.json_option
 @pass_context
 def logs(*, context: CommandContext, run: int, follow: bool, attempt: int | None, last: int | None,
          as_json: bool) -> None:
@@ -142,11 +123,11 @@ def logs(*, context: CommandContext, run: int, follow: bool, attempt: int | None
 # -- `hyperspace runs metrics`: show the metrics and the series of a run --
 
 @click.command
-@run_argument
+@options.run_argument
 @click.option("--name", "names", multiple=True, metavar="METRIC",
               help="Show the whole series of this metric; given again, series side by side.")
-@attempt_option
-@json_option
+@options.attempt_option
+@options.json_option
 @pass_context
 def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: int | None,
             as_json: bool) -> None:
@@ -173,8 +154,8 @@ def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: 
 
 
 def _rows(found: Sequence[MetricSummary]) -> list[list[str]]:
-    return [[one.name, "" if one.returned is None else value_text(one.returned), str(one.points or ""),
-             number(one.last), number(one.min), number(one.max)] for one in found]
+    return [[one.name, "" if one.returned is None else fmt.value_text(one.returned), str(one.points or ""),
+             fmt.number(one.last), fmt.number(one.min), fmt.number(one.max)] for one in found]
 
 
 def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) -> None:
@@ -183,7 +164,7 @@ def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) ->
     if as_json:
         terminal.echo_json(points)
         return
-    rows = [["" if row.step is None else str(row.step), *map(number, row.values)]
+    rows = [["" if row.step is None else str(row.step), *map(fmt.number, row.values)]
             for row in series_rows(points, names)]
     terminal.echo_table(("step", *names), rows)
 
@@ -209,8 +190,8 @@ def _check_logged(store: Store, record: RunRecord, attempt: int | None, names: S
 @click.command
 @click.option("--add", multiple=True, metavar="TAG", help="A tag to add; may be given again.")
 @click.option("--remove", multiple=True, metavar="TAG", help="A tag to remove; may be given again.")
-@some_runs
-@dry_run_option
+@options.some_runs
+@options.dry_run_option
 @pass_context
 def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, add: tuple[str, ...],
         remove: tuple[str, ...], dry_run: bool) -> int:
@@ -231,10 +212,10 @@ def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions
 
 
 @click.command
-@run_argument
+@options.run_argument
 @click.argument("text")
 @click.option("--append", is_flag=True, help="Keep the present note and add a line to it.")
-@dry_run_option
+@options.dry_run_option
 @pass_context
 def note(*, context: CommandContext, run: int, text: str, append: bool, dry_run: bool) -> None:
     """Set the note of a run; an empty text removes it."""
@@ -263,8 +244,8 @@ def _check(add: tuple[str, ...], remove: tuple[str, ...]) -> None:
 
 @click.command
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@some_runs
-@dry_run_option
+@options.some_runs
+@options.dry_run_option
 @pass_context
 def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, yes: bool,
            dry_run: bool) -> int:
@@ -280,7 +261,7 @@ def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
         return act(context, selected, action, dry_run=True)
     ids = [record.id for record in selected.fit]
     listed = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
-    terminal.confirm(f"permanently delete {counted(len(ids))} ({listed})", yes=yes)
+    terminal.confirm(f"permanently delete {fmt.counted(len(ids))} ({listed})", yes=yes)
     code = act(context, selected, action, dry_run=False)
     terminal.echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
     return code
@@ -297,7 +278,7 @@ _FOLDER = click.Path(path_type=Path)
 
 
 @click.command
-@run_argument
+@options.run_argument
 @click.argument("folder", required=False, type=_FOLDER, metavar="[DIR]")
 @click.option("--to", type=_FOLDER, metavar="DIR", help="The folder to write, same as the argument DIR.")
 @click.option("--artifact", "artifacts", multiple=True, metavar="NAME",
@@ -305,8 +286,8 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--component", metavar="PATH",
               help="The component that load_component(DIR) returns by default, such as classifier.")
 @click.option("--force", is_flag=True, help="Replace an earlier export in the folder.")
-@dry_run_option
-@json_option
+@options.dry_run_option
+@options.json_option
 @pass_context
 def export(*, context: CommandContext, run: int, folder: Path | None, to: Path | None,
            artifacts: tuple[str, ...], component: str | None, force: bool, dry_run: bool,
@@ -349,7 +330,7 @@ def _print(record: RunRecord, planned: Export, target: Path, *, dry_run: bool) -
     golden = planned.manifest["golden"]
     plain = [artifact for artifact in planned.files.values() if not artifact.name.startswith("golden/")]
     kept = f"{len(plain)} artifact{'' if len(plain) == 1 else 's'}"
-    size = f" ({byte_count(sum(artifact.size for artifact in plain))})" if plain else ""
+    size = f" ({fmt.byte_count(sum(artifact.size for artifact in plain))})" if plain else ""
     with_golden = f", golden data {', '.join(golden)}" if golden else ""
     verb = f"would export run {record.id}" if dry_run else f"run {record.id} exported"
     terminal.echo(f"{verb} to {target}: {record.task}, {kept}{size}{with_golden}")

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hyperspace_core.cli import options
 from hyperspace_core.cli.context import CommandContext, pass_context, tasks_dir_option
-from hyperspace_core.cli.options import (
-    ConfigOptions,
-    code_option,
-    config_options,
-    dry_run_option,
-    grid_options,
-    json_option,
-    run_argument,
-    task_argument,
-    wish_options,
-)
+from hyperspace_core.cli.options import ConfigOptions
 from hyperspace_core.cli.submitting import queue, run_here, say_existing, say_plan
 from hyperspace_core.cli.terminal import confirm, echo_json, echo_page, new_page, tracked, warn
 from hyperspace_core.config.tree import MISSING, diff, dropped
@@ -39,17 +30,17 @@ COMPARE_UP_TO = 5_000          # runs of a task up to which duplicates are looke
 
 
 @click.command
-@task_argument
-@grid_options
-@wish_options("repeats", "seed", "priority", "tags", "note", "retries")
-@code_option
+@options.task_argument
+@options.grid_options
+@options.wish_options("repeats", "seed", "priority", "tags", "note", "retries")
+@options.code_option
 @click.option("--skip-existing", is_flag=True,
               help="Skip runs that are queued, running or completed with the same config, seed and code.")
 @click.option("--yes", is_flag=True, help=f"Do not ask for confirmation of more than {ASK_ABOVE:,} runs.")
 @pass_context
 @tasks_dir_option
-@dry_run_option
-@json_option
+@options.dry_run_option
+@options.json_option
 def submit(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: SubmitOptions,
            tasks_dir: Path | None, code: str, skip_existing: bool, yes: bool, dry_run: bool,
            as_json: bool) -> int:
@@ -120,13 +111,13 @@ def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
 # -- `hyperspace run`: execute one config in this terminal, and record it --
 
 @click.command
-@task_argument
-@config_options
-@wish_options("seed", "tags", "note")
+@options.task_argument
+@options.config_options
+@options.wish_options("seed", "tags", "note")
 @pass_context
 @tasks_dir_option
-@dry_run_option
-@json_option
+@options.dry_run_option
+@options.json_option
 def run(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: SubmitOptions,
         tasks_dir: Path | None, dry_run: bool, as_json: bool) -> int:
     """Execute one config of TASK in this terminal.
@@ -147,17 +138,17 @@ def run(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: Sub
 # -- `hyperspace rerun`: queue a past run again, with changes --
 
 @click.command
-@run_argument
-@config_options
-@wish_options("repeats", "seed", "priority", "tags", "note")
+@options.run_argument
+@options.config_options
+@options.wish_options("repeats", "seed", "priority", "tags", "note")
 @click.option("--code", type=click.Choice(["original", "pinned", "current"]), default="pinned",
               show_default=True, help="The code to execute: that of the past run (original), a snapshot of "
                                       "the current code (pinned), or the worker's code (current).")
 @click.option("--here", is_flag=True, help="Execute it in this terminal instead of queueing it.")
 @pass_context
 @tasks_dir_option
-@dry_run_option
-@json_option
+@options.dry_run_option
+@options.json_option
 def rerun(*, context: CommandContext, run: int, typed: ConfigOptions, wishes: SubmitOptions, here: bool,
           code: str, tasks_dir: Path | None, dry_run: bool, as_json: bool) -> int:
     """Queue a past RUN again, with changes.
