@@ -292,7 +292,7 @@ def accessors(wanted: str) -> Iterator[str]:
     for _, add in build_manager().implementations("hyperspace_study", core=False):
         add(register=register)
     for name in names.split(", "):
-        found = register.found(kind)[name].load()
+        found = register.found[kind][name].load()
         yield from (f"#### `{kind.capitalize()}.{name}`", "")
         if isinstance(found, type):
             yield from (fenced("python", f"{name}: {found.__name__}"), "", inspect.getdoc(found) or "", "")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from hyperspace_core.config.jsonfile import read_json
 from hyperspace_core.errors import TaskError, did_you_mean
@@ -15,11 +14,11 @@ from hyperspace_core.extension.project import Project, installed_projects, open_
 from hyperspace_core.extension.storage import open_store, resolve_url
 from hyperspace_core.records.run import NewRun
 from hyperspace_core.records.task import Task, check_task_name, parse_task
-from hyperspace_core.storage import Store
+from hyperspace_core.storage import Closing, Store
 from hyperspace_core.submission import Pinner, SubmitOptions, check_wish, plan, plan_unseen, problem_of_task
 
 
-class RunQueue:
+class RunQueue(Closing):
     """Submit runs: `RunQueue("localhost:27017", "project").submit("task", config)`.
 
     If the project is installed, the submission is validated here. If not, it is accepted with a warning and
@@ -62,13 +61,6 @@ class RunQueue:
 
     def close(self) -> None:
         self.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<RunQueue of {self.name!r} on {self.store.url}>"

@@ -72,37 +72,35 @@ class HookStages(Stages):
         self._versions: list[Any] = []
 
     def load_data(self, dataset: Any) -> Any:
-        data = self._hook.hyperspace_load_data(run=self._run, dataset=dataset)
-        data = self._answered("load_data", "dataset", dataset, data)
+        data = self._answer("load_data", dataset=dataset)
         self._fingerprint(data, _version(dataset))
         return data
 
     def preprocess(self, preprocessor: Any, data: Any) -> Any:
-        data = self._hook.hyperspace_preprocess(run=self._run, preprocessor=preprocessor, data=data)
-        return self._answered("preprocess", "preprocessor", preprocessor, data)
+        return self._answer("preprocess", preprocessor=preprocessor, data=data)
 
     def build_model(self, model: Any, data: Any) -> Any:
-        built = self._hook.hyperspace_build_model(run=self._run, model=model, data=data)
-        return self._answered("build_model", "model", model, built)
+        return self._answer("build_model", model=model, data=data)
 
     def train(self, trainer: Any, model: Any, data: Any) -> Any:
-        fitted = self._hook.hyperspace_train(run=self._run, trainer=trainer, model=model, data=data)
-        return self._answered("train", "trainer", trainer, fitted)
+        return self._answer("train", trainer=trainer, model=model, data=data)
 
     def score(self, scorer: Any, model: Any, data: Any) -> dict[str, float]:
-        scores = self._hook.hyperspace_score(run=self._run, scorer=scorer, model=model, data=data)
-        answered: dict[str, float] = self._answered("score", "scorer", scorer, scores)
-        return answered
+        scores: dict[str, float] = self._answer("score", scorer=scorer, model=model, data=data)
+        return scores
 
     def begin_part(self, run: Run) -> Stages:
         """Seed again for a part, so that its result does not depend on earlier parts."""
         self._hook.hyperspace_seed(seed=run.seed)
         return HookStages(run, self._extensions)
 
-    def _answered(self, stage: str, argument: str, component: Any, answer: Any) -> Any:
+    def _answer(self, stage: str, **arguments: Any) -> Any:
+        """The answer of a stage's hook; its first argument is the component, or its settings."""
+        hook = f"hyperspace_{stage}"
+        answer = getattr(self._hook, hook)(run=self._run, **arguments)
         if answer is not None:
             return answer
-        hook = f"hyperspace_{stage}"
+        argument, component = next(iter(arguments.items()))
         asked = list(self._extensions.implements(hook))
         if not _is_settings(component):
             asked.append(type(component).__name__)

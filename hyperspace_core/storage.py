@@ -31,6 +31,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, ClassVar, Self
@@ -83,15 +84,11 @@ class StoreInfo:
     notes: tuple[str, ...] = ()    # warnings: "problem" or "problem -> cure"
 
 
-class Store(ABC):
-    """The store of runs. One object per process; `close` it or use a `with`."""
+class Closing(ABC):
+    """What is closed at the end of a `with`."""
 
-    url: str                       # for display: without password
-
-    # -- open and close --------------------------------------------------------------------------------------
-
-    def close(self) -> None:       # noqa: B027 - a store in memory has nothing to close
-        """Close files and connections. Idempotent."""
+    @abstractmethod
+    def close(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +96,15 @@ class Store(ABC):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+
+class Store(Closing):
+    """The store of runs. One object per process; `close` it or use a `with`."""
+
+    url: str                       # for display: without password
+
+    def close(self) -> None:       # a store in memory has nothing to close
+        """Close files and connections. Idempotent."""
 
     @abstractmethod
     def info(self) -> StoreInfo:
@@ -469,6 +475,7 @@ def new_token() -> str:
     return secrets.token_hex(16)
 
 
+@cache
 def this_version() -> str:
     """The installed version of hyperspace-core."""
     from importlib.metadata import PackageNotFoundError, version

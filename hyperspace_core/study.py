@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from hyperspace_core import submission
 from hyperspace_core.errors import UsageError, error_line
@@ -23,7 +22,7 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.table import best_first, gc_paused
-from hyperspace_core.storage import Store, new_token, rewritten_of
+from hyperspace_core.storage import Closing, Store, new_token, rewritten_of
 from hyperspace_core.submission import Pin, Pinner, SubmitOptions, checked_plan, plan, problem_of_task
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ SubmissionCheck = Callable[[NewRun], object]
 ExecutionObserver = Callable[[RunRecord], object]
 
 
-class Study:
+class Study(Closing):
     """One project and one store: submit and execute runs, read results.
 
     `storage`: a URL; by default `HYPERSPACE_STORAGE`, else a SQLite file in the user's data folder.
@@ -323,13 +322,6 @@ class Study:
 
     def close(self) -> None:
         self.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Study {self.name!r} on {self.store.url}>"

@@ -130,7 +130,6 @@ class Reach:
 
     def _named(self, module: Bindings, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
                component: bool) -> Iterator[CodeName | str]:
-        """The targets of a name in a module."""
         # a cycle: two modules import it from each other, or a package names its own module
         again = (module.module, name) in trail
         trail |= {(module.module, name)}

@@ -69,9 +69,6 @@ def _looks_random(word: str) -> bool:
 class HostCapture:
     """The provenance section `host`."""
 
-    def __init__(self, _extensions: object = None) -> None:
-        pass
-
     @hookimpl
     def hyperspace_capture(self) -> Section:
         machine = _machine()
@@ -131,9 +128,6 @@ _HEADER_LINES = 40             # Name and Version are at the top; a long descrip
 
 class PackagesCapture:
     """The provenance section `packages`."""
-
-    def __init__(self, _extensions: object = None) -> None:
-        pass
 
     @hookimpl
     def hyperspace_capture(self) -> Section | Absent:
@@ -206,9 +200,6 @@ def top_level_names(distribution: str) -> frozenset[str]:
 class PythonCapture:
     """The provenance section `python`."""
 
-    def __init__(self, _extensions: object = None) -> None:
-        pass
-
     @hookimpl
     def hyperspace_capture(self) -> Section:
         return Section("python", copy.deepcopy(_interpreter()))
@@ -242,9 +233,11 @@ class PluginsCapture:
 
     @hookimpl
     def hyperspace_capture(self) -> Section:
+        from hyperspace_core.storage import this_version
+
         project = self._extensions.project
         return Section("plugins", {
-            "hyperspace": _version(),
+            "hyperspace": this_version(),
             "project": None if project is None else _shown(project),
             "loaded": [_shown(plugin) for plugin in self._extensions.loaded],
             "disabled": list(self._extensions.disabled),
@@ -252,14 +245,7 @@ class PluginsCapture:
         })
 
     def prepare(self) -> None:
-        _version()
-
-
-@cache
-def _version() -> str:
-    from hyperspace_core.storage import this_version
-
-    return this_version()
+        self.hyperspace_capture()
 
 
 def _shown(plugin: Loaded) -> dict[str, Any]:

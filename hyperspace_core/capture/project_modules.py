@@ -286,8 +286,10 @@ def _same_constants(body: list[ast.stmt], loaded: Any) -> bool:
             inner = loaded.get(statement.name)
             if isinstance(inner, type) and not _same_constants(statement.body, vars(inner)):
                 return False
-        value = _constant(statement)
-        if value is not None and not _agrees(value[1], loaded.get(value[0], MISSING)):
+        name, written = _constant(statement) or ("", None)
+        value = loaded.get(name, MISSING)
+        # a value of another type was set by the program
+        if name and value is not MISSING and type(value) is type(written) and value != written:
             return False
     return True
 
@@ -304,7 +306,3 @@ def _constant(statement: ast.stmt) -> tuple[str, Any] | None:
         return target.id, statement.value.value
     return None
 
-
-def _agrees(written: Any, loaded: Any) -> bool:
-    """Whether values agree; another type was set by the program and agrees."""
-    return loaded is MISSING or type(loaded) is not type(written) or bool(loaded == written)

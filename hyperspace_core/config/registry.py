@@ -79,8 +79,9 @@ class Registry:
             return entry
         names = [entry.name for entry in self.entries(family, below=below)]
         what = snake_case((below or family).__name__).replace("_", " ")
-        raise UnknownClassError(f"no {what} {name!r}. Known: {_listed(names)}.{_meant(name, names)}"
-                                f"{self._noted()}")
+        near = nearest(name, names)
+        meant = f" Did you mean {near!r}?" if near else ""
+        raise UnknownClassError(f"no {what} {name!r}. Known: {_listed(names)}.{meant}{self._noted()}")
 
     def get(self, family: type, name: object, *, below: type | None = None) -> Entry | None:
         """The class that `find` finds, or None."""
@@ -135,8 +136,7 @@ class Registry:
 
     def _keep(self, entry: Entry) -> Entry:
         self._families.setdefault(entry.family, {})[entry.name] = entry
-        aliases = self._aliases.setdefault(entry.family, {})
-        aliases.update(dict.fromkeys(entry.aliases, entry))
+        self._aliases.setdefault(entry.family, {}).update(dict.fromkeys(entry.aliases, entry))
         self._names.setdefault((entry.family, entry.target), entry.name)
         return entry
 
@@ -184,11 +184,6 @@ def _is_below(entry: Entry, family: type, below: type | None) -> bool:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:MAX_NAMED]) or "none"
     return f"{shown} and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else shown
-
-
-def _meant(name: str, names: list[str]) -> str:
-    near = nearest(name, names)
-    return f" Did you mean {near!r}?" if near else ""
 
 
 def place_of(target: Any) -> str:

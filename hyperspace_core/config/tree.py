@@ -117,7 +117,8 @@ def _merged(old: Any, new: Any, path: str, *, in_grid: bool) -> Any:
         if _numbers_items(new):
             if isinstance(old, list):
                 return _with_items(old, new, path, in_grid=in_grid)
-            if in_grid and isinstance(old, dict) and _is_one_list(old):
+            # a list as the only alternative
+            if in_grid and _offers(old) and [type(one) for one in old[EACH]] == [list]:
                 return {EACH: [_with_items(old[EACH][0], new, path, in_grid=True)]}
         if isinstance(old, dict):
             return merge(old, new, path=path, in_grid=in_grid)
@@ -138,11 +139,6 @@ def _offers(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get(EACH), list)
 
 
-def _is_one_list(value: dict[str, Any]) -> bool:
-    """Whether it is a list as the only alternative in a grid."""
-    return _offers(value) and [type(one) for one in value[EACH]] == [list]
-
-
 def _with_items(old: list[Any], new: Mapping[str, Any], path: str, *, in_grid: bool) -> list[Any]:
     merged = copy.deepcopy(old)
     for key, change in new.items():
@@ -156,9 +152,7 @@ def _with_items(old: list[Any], new: Mapping[str, Any], path: str, *, in_grid: b
 
 def _replaces(old: Any, new: Mapping[str, Any]) -> bool:
     """Whether a section replaces the old value: its `className` differs."""
-    if CLASS_NAME not in new:
-        return False
-    return not isinstance(old, dict) or old.get(CLASS_NAME) != new[CLASS_NAME]
+    return CLASS_NAME in new and (not isinstance(old, dict) or old.get(CLASS_NAME) != new[CLASS_NAME])
 
 
 def dropped(base: Mapping[str, Any], change: Mapping[str, Any], *, path: str = "") -> tuple[str, ...]:

@@ -116,11 +116,13 @@ Kind = (Value | EnumOf | FamilyKind | Nested | LazyOf | ListOf | TupleOf | DictO
         | RawDict | AnyValue | Opaque)
 
 
-def describe(kind: Kind) -> str:  # noqa: PLR0911 - one line a kind
+def describe(kind: Kind) -> str:  # noqa: PLR0911, PLR0912 - one line a kind
     """The kind as an annotation: `int | None`, `list[Layer]`, `Lazy[Aggregation]`."""
     match kind:
+        case Value(type=type_) if get_origin(type_) is Literal:
+            return " or ".join(map(repr, get_args(type_)))
         case Value(type=type_):
-            return _type_name(type_)
+            return getattr(type_, "__name__", None) or str(type_)
         case EnumOf(type=type_):
             return type_.__name__
         case FamilyKind(base=target) | Nested(target=target):
@@ -143,12 +145,6 @@ def describe(kind: Kind) -> str:  # noqa: PLR0911 - one line a kind
             return "any value"
         case Opaque(label=label):
             return label
-
-
-def _type_name(type_: Any) -> str:
-    if get_origin(type_) is Literal:
-        return " or ".join(map(repr, get_args(type_)))
-    return getattr(type_, "__name__", None) or str(type_)
 
 
 def is_sequence(kind: Kind, default: Any = None) -> bool:

@@ -47,7 +47,7 @@ class AccessorRegister:
 
     def __init__(self, taken: Mapping[str, Collection[str]]) -> None:
         self._taken = taken                    # core's own names, which no plugin may replace
-        self._found: dict[str, dict[str, Accessor]] = {STUDY: {}, RESULTS: {}}
+        self.found: dict[str, dict[str, Accessor]] = {STUDY: {}, RESULTS: {}}
         self.plugin = ""                       # whose hook is being called
 
     def accessor(self, name: str, target: str) -> None:
@@ -61,10 +61,6 @@ class AccessorRegister:
         """Add `study.results(...).NAME`; see `accessor`."""
         self._add(RESULTS, name, target)
 
-    def found(self, kind: str) -> dict[str, Accessor]:
-        """The accessors of a study or of results, by name."""
-        return dict(self._found[kind])
-
     def _add(self, kind: str, name: str, target: str) -> None:
         module, colon, attribute = target.partition(":")
         if not (name.isidentifier() and not name.startswith("_") and module and colon and attribute):
@@ -73,33 +69,31 @@ class AccessorRegister:
         if name in self._taken[kind]:
             raise RegistrationError(f"accessor '{name}' of plugin '{self.plugin}': core has {kind}.{name}; "
                                     "choose another name")
-        before = self._found[kind].get(name)
+        before = self.found[kind].get(name)
         if before is not None:
             raise RegistrationError(f"accessor {kind}.{name} is registered by the plugins "
                                     f"'{before.plugin}' and '{self.plugin}'; uninstall one")
-        self._found[kind][name] = Accessor(name=name, target=target, plugin=self.plugin)
+        self.found[kind][name] = Accessor(name=name, target=target, plugin=self.plugin)
 
 
 class Accessors:
     """The accessors that the installed plugins bring."""
 
-    def __init__(self, register: AccessorRegister) -> None:
-        self._register = register
+    def __init__(self, found: Mapping[str, Mapping[str, Accessor]]) -> None:
+        self._found = found
 
     def names(self, kind: str) -> list[str]:
         """The names of the accessors of a study, or of results."""
-        return list(self._register.found(kind))
+        return list(self._found[kind])
 
     def get(self, kind: str, owner: Any, name: str) -> Any:
         """The attribute of `owner`. Raises `MissingAccessor` for a name that no plugin brings."""
-        accessor = self._register.found(kind).get(name)
+        accessor = self._found[kind].get(name)
         if accessor is None:
             raise MissingAccessor(missing_accessor(kind, name) or
                                   f"{type(owner).__name__!r} object has no attribute {name!r}")
         loaded = accessor.load()
-        if isinstance(loaded, FunctionType):
-            return MethodType(loaded, owner)
-        return loaded(owner)
+        return MethodType(loaded, owner) if isinstance(loaded, FunctionType) else loaded(owner)
 
 
 def collect(extensions: Extensions, taken: Mapping[str, Collection[str]]) -> Accessors:
@@ -114,4 +108,4 @@ def collect(extensions: Extensions, taken: Mapping[str, Collection[str]]) -> Acc
                 extensions.report_broken(plugin, error)
                 break
         else:
-            return Accessors(register)
+            return Accessors(register.found)

@@ -305,7 +305,7 @@ def _retired(found: Found) -> str:
 def _add_builtin(extensions: Extensions, name: str, place: str) -> None:
     plugin = pkgutil.resolve_name(place)
     if isinstance(plugin, type):
-        plugin = plugin(extensions)
+        plugin = plugin(extensions) if "__init__" in vars(plugin) else plugin()
     admit(extensions.manager, plugin, f"{_CORE}{name}")
     extensions.builtins.append(plugin)
 

@@ -257,7 +257,29 @@ def open_project(name: str, extensions: Extensions | None = None, *,
     installed or cannot be imported, `RegistrationError` for an invalid registration, `TaskError` for a
     `tasks_dir` that is no folder. A plugin that fails to register is reported as broken and left out.
     """
-    return opened(name, extensions or manager.build_manager(), None if tasks_dir is None else Path(tasks_dir))
+    folder = None if tasks_dir is None else Path(tasks_dir)
+    if folder is not None and not folder.is_dir():
+        raise TaskError(f"{folder}: there is no such folder of task files")
+    extensions = extensions or manager.build_manager()
+    found = _installed(name)
+    _imported(found, extensions)
+    try:
+        contents = _registered(found, extensions)
+    except BaseException:
+        extensions.detach_project()
+        raise
+    for broken in extensions.broken:
+        contents.registry.note(str(broken))
+    shelf = _shelf(contents, folder)
+    top = found.module.partition(".")[0]
+    return Project(
+        name=name, distribution=found.distribution, version=found.version, module=found.module,
+        registry=contents.registry, tasks=shelf.tasks, task_errors=shelf.errors,
+        task_folders=tuple(contents.task_folders) + (() if folder is None else (folder,)),
+        packages=frozenset(contents.packages - {"hyperspace_core"} | {top}), source=_folder_of(top),
+        extensions=extensions, migrations=tuple(contents.migrations.values()),
+        same_behaviour=tuple(contents.same_behaviour), new_defaults=tuple(contents.new_defaults),
+        metrics=dict(contents.metrics))
 
 
 # -- Folders of task files. A broken file is reported when its task is requested --
@@ -316,31 +338,6 @@ class TaskShelf:
 
 
 # -- Open a project: import only this project, then call the registration hooks --
-
-def opened(name: str, extensions: Extensions, tasks_dir: Path | None) -> Project:
-    """See `open_project`."""
-    if tasks_dir is not None and not tasks_dir.is_dir():
-        raise TaskError(f"{tasks_dir}: there is no such folder of task files")
-    found = _installed(name)
-    _imported(found, extensions)
-    try:
-        contents = _registered(found, extensions)
-    except BaseException:
-        extensions.detach_project()
-        raise
-    for broken in extensions.broken:
-        contents.registry.note(str(broken))
-    shelf = _shelf(contents, tasks_dir)
-    top = found.module.partition(".")[0]
-    return Project(
-        name=name, distribution=found.distribution, version=found.version, module=found.module,
-        registry=contents.registry, tasks=shelf.tasks, task_errors=shelf.errors,
-        task_folders=tuple(contents.task_folders) + (() if tasks_dir is None else (tasks_dir,)),
-        packages=frozenset(contents.packages - {"hyperspace_core"} | {top}), source=_folder_of(top),
-        extensions=extensions, migrations=tuple(contents.migrations.values()),
-        same_behaviour=tuple(contents.same_behaviour), new_defaults=tuple(contents.new_defaults),
-        metrics=dict(contents.metrics))
-
 
 def _installed(name: str) -> Found:
     """The project's entry point; no other project is imported."""

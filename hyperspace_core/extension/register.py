@@ -51,51 +51,6 @@ class NewDefault:
         return self.target is target or self.target is getattr(target, "single_run", self)
 
 
-def declared_migration(project: str, name: Any, steps: tuple[Any, ...]) -> Migration:
-    """Check a migration. Raises `RegistrationError`."""
-    where = f"register.migration({name!r})"
-    if not isinstance(name, str) or not is_name(name) or name != name.strip():
-        raise RegistrationError(f"{where}: expected a name of 1 to {MAX_NAME} printable characters")
-    try:
-        return Migration(name=name, project=project, steps=checked_steps(steps))
-    except ConfigError as error:
-        raise RegistrationError(f"{where}: {error}") from None
-
-
-def declared_same(component: Any, old: Any, new: Any) -> SameBehaviour:
-    """Check two fingerprints. Raises `RegistrationError`."""
-    name = component if isinstance(component, str) else getattr(component, "__name__", None)
-    where = f"register.same_behaviour({name or component!r})"
-    if not isinstance(name, str) or not name:
-        raise RegistrationError(f"{where}: expected a class, or its name in a config")
-    for text in (old, new):
-        if not isinstance(text, str) or not _FINGERPRINT.fullmatch(text):
-            raise RegistrationError(f"{where}: expected a fingerprint, 8 to 64 of the digits 0-9 a-f, found "
-                                    f"{shown(text)}")
-    if old == new:
-        raise RegistrationError(f"{where}: the old and the new fingerprint are both {old}")
-    return SameBehaviour(component=name, old=old, new=new)
-
-
-def declared_default(target: Any, parameter: Any, old: Any) -> NewDefault:
-    """Check a changed default. Raises `RegistrationError`."""
-    where = f"register.new_default({getattr(target, '__name__', repr(target))}, {parameter!r})"
-    if not callable(target):
-        raise RegistrationError(f"{where}: expected the class or function of the parameter")
-    known = [name for signature in _signatures(target) for name in signature.by_name]
-    if parameter not in known:
-        near = did_you_mean(parameter, known) if isinstance(parameter, str) else ""
-        raise RegistrationError(f"{where}: there is no such parameter{near}")
-    if family_of(type(old)) is not None or is_dataclass(type(old)):
-        try:
-            old = tree_of(old)
-        except RegistrationError as error:
-            raise RegistrationError(f"{where}: old: {error}") from None
-    if not is_json(old):
-        raise RegistrationError(f"{where}: old: expected the default as a config has it, found {shown(old)}")
-    return NewDefault(target=target, parameter=parameter, old=copied(old))
-
-
 def _signatures(target: Any) -> list[Signature]:
     """The parameters in a config: of a scenario also those of its `single_run`."""
     own = [signature_of(target)]
@@ -114,24 +69,6 @@ class RegisteredMetric:
     function: Callable[..., Any]
     goal: Goal
     origin: str = ""
-
-
-def checked_metric(name: Any, function: Any, goal: Any, origin: str) -> RegisteredMetric:
-    """Check a metric. Raises `RegistrationError`."""
-    if not is_name(name):
-        raise RegistrationError(f"register.metric({name!r}): expected a name of one printable line")
-    if goal not in get_args(Goal):
-        raise RegistrationError(f"register.metric({name!r}, goal={goal!r}): expected 'maximize' or "
-                                "'minimize'")
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        raise RegistrationError(f"register.metric({name!r}, {function!r}): expected a function of arrays, as "
-                                "in `def error(y_true, y_pred)`") from None
-    if any(one.kind is inspect.Parameter.POSITIONAL_ONLY for one in parameters):
-        raise RegistrationError(f"register.metric({name!r}): its arguments are passed by name, and one is "
-                                "positional-only")
-    return RegisteredMetric(name=name, function=function, goal=goal, origin=origin)
 
 
 @dataclass(kw_only=True)
@@ -217,11 +154,23 @@ class Register:
         `function`: its parameters receive the arrays of the same names that runs stored with
         `run.log_predictions`; it returns one number: `def error(y_true, y_pred)`.
         """
-        made = checked_metric(name, function, goal, self._origin)
+        where = f"register.metric({name!r}"
+        if not is_name(name):
+            raise RegistrationError(f"{where}): expected a name of one printable line")
+        if goal not in get_args(Goal):
+            raise RegistrationError(f"{where}, goal={goal!r}): expected 'maximize' or 'minimize'")
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):
+            raise RegistrationError(f"{where}, {function!r}): expected a function of arrays, as in `def "
+                                    "error(y_true, y_pred)`") from None
+        if any(one.kind is inspect.Parameter.POSITIONAL_ONLY for one in parameters):
+            raise RegistrationError(f"{where}): its arguments are passed by name, and one is positional-only")
+        made = RegisteredMetric(name=name, function=function, goal=goal, origin=self._origin)
         known = self._contents.metrics.setdefault(name, made)
-        if known.function is not made.function or known.goal != made.goal:
-            raise RegistrationError(f"register.metric({name!r}): registered already by {known.origin}; give "
-                                    "one of them another name")
+        if known.function is not function or known.goal != goal:
+            raise RegistrationError(f"{where}): registered already by {known.origin}; give one of them "
+                                    "another name")
 
     def tasks(self, place: str | Path | ModuleType) -> None:
         """Register each JSON file of a package or folder as a task of the file's name."""
@@ -238,9 +187,15 @@ class Register:
         `hyperspace_core.migrations`, or are such trees. Migrations are applied in the order of
         registration; do not change one that has been applied, but add a new one after it.
         """
-        made = declared_migration(self.project, name, steps)
+        where = f"register.migration({name!r})"
+        if not is_name(name) or name != name.strip():
+            raise RegistrationError(f"{where}: expected a name of 1 to {MAX_NAME} printable characters")
+        try:
+            made = Migration(name=name, project=self.project, steps=checked_steps(steps))
+        except ConfigError as error:
+            raise RegistrationError(f"{where}: {error}") from None
         if self._contents.migrations.setdefault(name, made) != made:
-            raise RegistrationError(f"register.migration({name!r}): registered twice, with other steps; give "
+            raise RegistrationError(f"{where}: registered twice, with other steps; give "
                                     "one of them another name")
 
     def same_behaviour(self, component: type | str, old: str, new: str) -> None:
@@ -249,7 +204,17 @@ class Register:
         `component`: the class, or its name in a config. `old`, `new`: the fingerprints, or at least their
         first 8 digits.
         """
-        same = declared_same(component, old, new)
+        label = component if isinstance(component, str) else getattr(component, "__name__", None)
+        where = f"register.same_behaviour({label or component!r})"
+        if not isinstance(label, str) or not label:
+            raise RegistrationError(f"{where}: expected a class, or its name in a config")
+        for text in (old, new):
+            if not isinstance(text, str) or not _FINGERPRINT.fullmatch(text):
+                raise RegistrationError(f"{where}: expected a fingerprint, 8 to 64 of the digits 0-9 a-f, "
+                                        f"found {shown(text)}")
+        if old == new:
+            raise RegistrationError(f"{where}: the old and the new fingerprint are both {old}")
+        same = SameBehaviour(component=label, old=old, new=new)
         if same not in self._contents.same_behaviour:
             self._contents.same_behaviour.append(same)
 
@@ -259,7 +224,22 @@ class Register:
         `target`: the class, scenario or function that has the parameter. `old`: the previous default, as a
         value or as in a config.
         """
-        self._contents.new_defaults.append(declared_default(target, parameter, old))
+        where = f"register.new_default({getattr(target, '__name__', repr(target))}, {parameter!r})"
+        if not callable(target):
+            raise RegistrationError(f"{where}: expected the class or function of the parameter")
+        known = [name for signature in _signatures(target) for name in signature.by_name]
+        if parameter not in known:
+            near = did_you_mean(parameter, known) if isinstance(parameter, str) else ""
+            raise RegistrationError(f"{where}: there is no such parameter{near}")
+        if family_of(type(old)) is not None or is_dataclass(type(old)):
+            try:
+                old = tree_of(old)
+            except RegistrationError as error:
+                raise RegistrationError(f"{where}: old: {error}") from None
+        if not is_json(old):
+            raise RegistrationError(f"{where}: old: expected the default as a config has it, found "
+                                    f"{shown(old)}")
+        self._contents.new_defaults.append(NewDefault(target=target, parameter=parameter, old=copied(old)))
 
     def _note_package(self, target: Any) -> None:
         module = getattr(target, "__module__", None)

@@ -50,17 +50,15 @@ def plan_export(store: Store, record: RunRecord, *, artifacts: Collection[str] |
                       "component can be built from it; export another run")
     components = [*components_in(record.config), *components_in(record.scenario, "scenario")]
     if component is not None:
-        _check_path(record, component, [one["path"] for one in components])
+        paths = [one["path"] for one in components]
+        if component not in paths:
+            near = did_you_mean(component, paths) or f"; it has {', '.join(paths)}"
+            raise UsageError(f"run {record.id} has no component `{component}`{near}")
     found = _chosen(record, store.artifacts(record.id) if record.attempts else [], artifacts)
     names = file_names(artifact.name for artifact in found)
-    files = {_file(names[artifact.name]): artifact for artifact in found}
+    files = {name if name.startswith(_GOLDEN) else f"artifacts/{name}": artifact
+             for artifact in found for name in [names[artifact.name]]}
     return Export(manifest=_manifest(record, components, component, files), files=files)
-
-
-def _check_path(record: RunRecord, component: str, paths: list[str]) -> None:
-    if component not in paths:
-        near = did_you_mean(component, paths) or f"; it has {', '.join(paths)}"
-        raise UsageError(f"run {record.id} has no component `{component}`{near}")
 
 
 def _chosen(record: RunRecord, stored: list[Artifact], labels: Collection[str] | None) -> list[Artifact]:
@@ -72,10 +70,6 @@ def _chosen(record: RunRecord, stored: list[Artifact], labels: Collection[str] |
             has = f"; it has {', '.join(known)}" if known else "; it has none"
             raise NotFound(f"run {record.id} has no artifact {label!a}{did_you_mean(label, known) or has}")
     return [artifact for artifact in stored if artifact.name in labels or artifact.name.startswith(_GOLDEN)]
-
-
-def _file(name: str) -> str:
-    return name if name.startswith(_GOLDEN) else f"artifacts/{name}"
 
 
 def _manifest(record: RunRecord, components: list[Tree], component: str | None,
@@ -128,7 +122,6 @@ def _section(record: RunRecord, name: str) -> Mapping[str, Any]:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty mapping."""
     return value if isinstance(value, Mapping) else {}
 
 

@@ -1,12 +1,39 @@
 """Frozen records of everything stored; independent of stores and projects.
 
-The names below are what projects, notebooks and stores use; each is loaded when it is first used.
+The names below are what projects, notebooks and stores use; those of filters,
+searches and tasks are loaded when they are first used.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from hyperspace_core.records.logged import Point, Progress
+from hyperspace_core.records.run import (
+    Artifact,
+    Attempt,
+    BeatAnswer,
+    Claim,
+    Finish,
+    Goal,
+    Held,
+    Late,
+    Lease,
+    Metric,
+    Migration,
+    NewRun,
+    OutputChunk,
+    Owner,
+    Rewrite,
+    Rewritten,
+    RunRecord,
+    Snapshot,
+    SourceFile,
+    Update,
+    WorkerInfo,
+)
+from hyperspace_core.records.states import Command, Outcome, State, Verb
 
 if TYPE_CHECKING:
     from hyperspace_core.records.filter import (
@@ -19,32 +46,7 @@ if TYPE_CHECKING:
         RunFilter,
         parse_condition,
     )
-    from hyperspace_core.records.logged import Point, Progress
-    from hyperspace_core.records.run import (
-        Artifact,
-        Attempt,
-        BeatAnswer,
-        Claim,
-        Finish,
-        Goal,
-        Held,
-        Late,
-        Lease,
-        Metric,
-        Migration,
-        NewRun,
-        OutputChunk,
-        Owner,
-        Rewrite,
-        Rewritten,
-        RunRecord,
-        Snapshot,
-        SourceFile,
-        Update,
-        WorkerInfo,
-    )
     from hyperspace_core.records.search import Budget, NewSearch, SearchRecord, SearchState
-    from hyperspace_core.records.states import Command, Outcome, State, Verb
     from hyperspace_core.records.task import Task
 
 _HOMES = {
@@ -52,14 +54,7 @@ _HOMES = {
         "ORDERS", "ORDER_BEST", "ORDER_NEWEST", "ORDER_OLDEST", "ORDER_QUEUE", "Condition", "RunFilter",
         "parse_condition",
     ),
-    "hyperspace_core.records.logged": ("Point", "Progress"),
-    "hyperspace_core.records.run": (
-        "Artifact", "Attempt", "BeatAnswer", "Claim", "Finish", "Goal", "Held", "Late", "Lease", "Metric",
-        "Migration", "NewRun", "OutputChunk", "Owner", "Rewrite", "Rewritten", "RunRecord", "Snapshot",
-        "SourceFile", "Update", "WorkerInfo",
-    ),
     "hyperspace_core.records.search": ("Budget", "NewSearch", "SearchRecord", "SearchState"),
-    "hyperspace_core.records.states": ("Command", "Outcome", "State", "Verb"),
     "hyperspace_core.records.task": ("Task",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

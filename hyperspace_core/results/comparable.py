@@ -125,7 +125,8 @@ class Criteria:
     def _reasons(self, fingerprints: Fingerprints) -> Iterator[Reason]:
         reference = {path: self.code[own.key] for path, own in fingerprints.items() if own.key in self.code}
         for own, now in differing_code(fingerprints, reference | dict(self.hooks), self.sameness):
-            how = _of_hook(own, now) if own.is_hook else "had other code"
+            how = ("had other code" if not own.is_hook or (own.digest and now.digest) else
+                   "was removed since" if own.digest else "did not exist")
             yield Reason("code", f"{own.called} {how}", own.declared_as, own.digest, now.digest)
 
 
@@ -143,12 +144,6 @@ def differing_code(fingerprints: Fingerprints, reference: Fingerprints,
         known = own.is_hook or (own.digest and now.digest)
         if known and sameness.of(own.digest) != sameness.of(now.digest):
             yield own, now
-
-
-def _of_hook(own: Fingerprint, reference: Fingerprint) -> str:
-    if not own.digest:
-        return "did not exist"
-    return "had other code" if reference.digest else "was removed since"
 
 
 def _another(scenario: Tree, reference: Tree) -> str:
@@ -388,6 +383,5 @@ def without_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[
 
 def _is_current(record: RunRecord, current_code: CurrentCode) -> bool:
     own = traits.fingerprints_of(record)
-    if own is None:
-        return True
-    return not any(differing_code(own, current_code.fingerprints(record, own), current_code.sameness))
+    return own is None or not any(
+        differing_code(own, current_code.fingerprints(record, own), current_code.sameness))

@@ -102,7 +102,8 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
     settings = store.settings(project)
     counts = store.count(RunFilter(project=project))
     lines = [_line(worker, now, settings.ttl_s, is_dead) for worker in store.workers(project)]
-    workers = [line for line in lines if line.life == "alive" or not _forgotten(line)]
+    workers = [line for line in lines
+               if line.life == "alive" or (line.seen_s or 0.0) <= FORGOTTEN.total_seconds()]
     running = _found(store, project, State.RUNNING, ORDER_NEWEST, None) if counts.get(State.RUNNING) else []
     failures = _found(store, project, State.FAILED, ORDER_NEWEST, RECENT) if counts.get(State.FAILED) else []
     failures.sort(key=lambda record: (record.finished_at or datetime.min.replace(tzinfo=UTC), record.id),
@@ -163,10 +164,6 @@ def _line(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Ow
 
 def _seen_s(worker: WorkerInfo, now: datetime) -> float | None:
     return None if worker.seen_at is None else max(0.0, (now - worker.seen_at).total_seconds())
-
-
-def _forgotten(line: WorkerLine) -> bool:
-    return line.seen_s is not None and line.seen_s > FORGOTTEN.total_seconds()
 
 
 def _found(store: Store, project: str, state: State, order: str, limit: int | None) -> list[RunRecord]:
@@ -324,9 +321,8 @@ def _remarks(view: Overview) -> list[str]:
 
 def _search(line: SearchLine) -> str:
     """Line such as `search 3 of holdout: 5 of 100 runs done; no worker is running`."""
-    found = f", {line.found}" if line.found else ""
-    return f"search {line.search.id} of {line.search.task}: {line.standing}{found}" + (
-        f"; {line.why}" if line.why else "")
+    found, why = f", {line.found}" if line.found else "", f"; {line.why}" if line.why else ""
+    return f"search {line.search.id} of {line.search.task}: {line.standing}{found}{why}"
 
 
 def _since(record: RunRecord, at: datetime) -> str:

@@ -184,7 +184,10 @@ def first_page(store: Store, where: RunFilter, limit: int, ask: AskCode | None, 
     `ask`: as in `select_comparable`; without it all runs are comparable. `read`: reduces a record to what is
     kept. If all runs had to be read, for example because some were rescored, the result holds all of them.
     """
-    count = _count(store, where) if len(where.tasks) == 1 and limit > 0 else 0
+    if len(where.tasks) != 1 or limit <= 0:
+        return None
+    # an upper bound: to count with conditions on values may read all runs
+    count = sum(store.count(replace(where, where=())).values())
     if count <= MANY:
         return None
     asked = None if ask is None else cache(ask)
@@ -219,7 +222,3 @@ def any_mended(store: Store, where: RunFilter) -> bool:
 def _compared(records: Iterable[RunRecord], ask: AskCode | None) -> Comparison:
     return Comparison(kept=tuple(records)) if ask is None else comparable.select_comparable(records, ask)
 
-
-def _count(store: Store, where: RunFilter) -> int:
-    """Upper bound of the matches, without conditions on values (may read all)."""
-    return sum(store.count(replace(where, where=())).values())

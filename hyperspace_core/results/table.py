@@ -89,13 +89,9 @@ class Table:
 
     def folded(self) -> Table:
         """Drop the metrics of single parts, such as `accuracy/fold-2`; keep spreads."""
-        known = {record.metric.name for record in self.records} | _metrics_of(self.columns)
-        kept = tuple(column for column in self.columns if not _is_of_a_part(column, known))
-        return replace(self, columns=kept)
-
-
-def _metrics_of(columns: Iterable[Column]) -> set[str]:
-    return {column.path.removeprefix(METRICS) for column in columns if column.path.startswith(METRICS)}
+        known = {record.metric.name for record in self.records}
+        known |= {one.path.removeprefix(METRICS) for one in self.columns if one.path.startswith(METRICS)}
+        return replace(self, columns=tuple(one for one in self.columns if not _is_of_a_part(one, known)))
 
 
 def _is_of_a_part(column: Column, known: Collection[str]) -> bool:
@@ -200,7 +196,6 @@ def _metric_columns(records: Sequence[RunRecord], decides: str | None, taken: se
 
 
 def _rescored_columns(records: Sequence[RunRecord]) -> list[Column]:
-    """Columns of the rescored metrics."""
     found = [rescored_of(record) for record in records]
     return [Column(name=f"{RESCORED}.{name}", path=rescored_path(name),
                    values=tuple(one[name].value if name in one else MISSING for one in found))
@@ -288,17 +283,13 @@ def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
                 for one, record in zip(computed, records, strict=True)]
     found = [look_up(record, name) for record in records]
     if not all(map(is_missing, found)):
-        return [_class_of(value) for value in found]
+        # a component counts by the name of its class
+        return [value.get(CLASS_NAME, value) if isinstance(value, dict) else value for value in found]
     table = tabulate(records, constant=True, as_given=True)
     column = next((column for column in table.columns if column.name == name), None)
     if column is None and records:
         raise UsageError(f"order by {name!r}: no run has such a column{did_you_mean(name, table.names)}")
     return [] if column is None else list(column.values)
-
-
-def _class_of(value: Any) -> Any:
-    """The class name of a component; any other value unchanged."""
-    return value[CLASS_NAME] if isinstance(value, dict) and CLASS_NAME in value else value
 
 
 def _sortable(value: Any) -> tuple[int, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hyperspace_core.errors import RegistrationError
-from hyperspace_core.extension.register import Register, Registered, checked_metric
+from hyperspace_core.extension.register import Register, Registered
 
 
 @pytest.mark.parametrize(("name", "function", "goal", "words"), [
@@ -14,7 +14,7 @@ from hyperspace_core.extension.register import Register, Registered, checked_met
 ])
 def test_an_invalid_metric_is_refused(name: str, function: object, goal: str, words: str) -> None:
     with pytest.raises(RegistrationError, match=words):
-        checked_metric(name, function, goal, "here")
+        Register(Registered(), origin="here", project="p").metric(name, function, goal)
 
 
 def test_two_functions_cannot_have_one_name() -> None:
