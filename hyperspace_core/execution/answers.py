@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, Self
 
-from hyperspace_core.execution.protocol import ANSWERS, Answered, Ask, Frames, Message
+from hyperspace_core.execution.protocol import ANSWERS, Answered, Ask, Frames, RunSink
 
 PATIENCE_S = 10.0              # how long a run waits for an answer by default
 SLICE_S = 0.1                  # how often the wait is checked
@@ -64,12 +64,6 @@ def no_worker(topic: str, payload: Any = None) -> Answer:
     return Answer(lambda timeout_s: False)
 
 
-class Sends(Protocol):
-    """The sink of the run."""
-
-    def emit(self, message: Message) -> None: ...
-
-
 class AnswerPipe:
     """The worker's end."""
 
@@ -111,7 +105,7 @@ class AnswerPipe:
 class Answers:
     """The run's end. Any thread asks; not for processes that the run forks."""
 
-    def __init__(self, descriptor: int, sink: Sends) -> None:
+    def __init__(self, descriptor: int, sink: RunSink) -> None:
         os.set_inheritable(descriptor, False)
         os.set_blocking(descriptor, False)
         self._descriptor, self._sink = descriptor, sink

@@ -11,10 +11,11 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.capture.code_fingerprint import SECTION as COMPONENTS
 from hyperspace_core.capture.environment import editable_folder
@@ -22,7 +23,7 @@ from hyperspace_core.capture.project_modules import loaded_sources
 from hyperspace_core.capture.snapshot import SECTION, ProjectCode, project_code
 from hyperspace_core.errors import HyperspaceError, ProjectError, error_line
 from hyperspace_core.execution.failure import traceback_text
-from hyperspace_core.execution.protocol import Message, Opened, SourceTaken
+from hyperspace_core.execution.protocol import Opened, RunSink, SourceTaken
 from hyperspace_core.records.run import CHANGES, SNAPSHOT
 from hyperspace_core.run import Absent, Section
 
@@ -40,7 +41,7 @@ TOUCHED: Stamp = (-2, -2)      # changed while it was being read: its content is
 
 def stamps(paths: Iterable[Path], *, read_since_ns: int) -> dict[str, Stamp]:
     """The stamps of files that this process read after `read_since_ns` (wall clock)."""
-    now = _wall_ns()
+    now = time.time_ns()
     found = {}
     for path in paths:
         stamp = _stamp(str(path))
@@ -72,12 +73,6 @@ def _stamp(path: str) -> Stamp:
     except OSError:
         return GONE
     return status.st_mtime_ns, status.st_size
-
-
-def _wall_ns() -> int:
-    import time
-
-    return time.time_ns()
 
 
 GPU_DEVICES = ("/dev/nvidia", "/dev/kfd")
@@ -220,12 +215,6 @@ def _sources(project: Project) -> set[Path]:
     """The files of the project: its modules and its task files."""
     tasks = {file for folder in project.task_folders for file in (folder, *folder.glob("*.json"))}
     return loaded_sources({project.module.partition(".")[0]}) | tasks
-
-
-class RunSink(Protocol):
-    """A sink that also receives what is executed, and how it ended."""
-
-    def emit(self, message: Message) -> None: ...
 
 
 # -- The provenance section `source`: the code that a run was executed on --

@@ -17,11 +17,11 @@ from hyperspace_core.capture.environment import editable_folder
 from hyperspace_core.config.tree import digest
 from hyperspace_core.errors import ConfigError, HyperspaceError, error_line, shortened
 from hyperspace_core.execution.answers import AskWorker, no_worker
-from hyperspace_core.execution.code import RunSink, tell_code
+from hyperspace_core.execution.code import tell_code
 from hyperspace_core.execution.failure import failure
 from hyperspace_core.execution.job import Job, Plan, plan_of
 from hyperspace_core.execution.process_io import Interruption, echo, flush
-from hyperspace_core.execution.protocol import CodeDiffers, Ended, Resolved
+from hyperspace_core.execution.protocol import CodeDiffers, Ended, Resolved, RunSink
 from hyperspace_core.execution.result import BadResult, BoundedInfo, bounded_result, numbers_of
 from hyperspace_core.records.info import made_of
 from hyperspace_core.records.run import Attempt, Finish, RunRecord, Update

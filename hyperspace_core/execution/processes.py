@@ -39,7 +39,11 @@ def children() -> set[int]:
     """The living or unreaped children of the main thread; empty where unknown."""
     with contextlib.suppress(OSError):
         return {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
-    return _children_by_search() if LINUX else set()
+    if not LINUX:
+        return set()
+    import psutil  # a kernel without a list of them
+
+    return {child.pid for child in psutil.Process().children()}
 
 
 def death_of(pid: int) -> ChildEnded | None:
@@ -153,10 +157,3 @@ def _is_tracker(pid: int) -> bool:
         return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-
-
-def _children_by_search() -> set[int]:
-    """The children, for kernels without a list of them."""
-    import psutil
-
-    return {child.pid for child in psutil.Process().children()}

@@ -12,8 +12,7 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -106,15 +105,13 @@ def exactly(end: socket.socket, size: int) -> bytes | None:
 
 # -- From the process of a run to its worker, over a pipe; besides what the run logs --
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True):
     """Scenario, config, metric and seed that are executed, where they differ from the submission's."""
 
     update: Update
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTaken:
+class SourceTaken(msgspec.Struct, frozen=True):
     """The executed code: snapshots, and for each path its content or the file that has it."""
 
     snapshots: list[Snapshot]
@@ -122,8 +119,7 @@ class SourceTaken:
     places: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """A question of a plugin in the run's process to a plugin in the worker; see `Answered`."""
 
     number: int
@@ -131,15 +127,13 @@ class Ask:
     payload: Any
 
 
-@dataclass(frozen=True, slots=True)
-class CodeDiffers:
+class CodeDiffers(msgspec.Struct, frozen=True):
     """A validated run does not fit the installed code: the worker releases it."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """The last message: how the attempt ended, as the process knows it."""
 
     finish: Finish
@@ -150,6 +144,12 @@ Message = (Points | InfoSet | ProgressSet | ArtifactStaged | Section | Absent | 
            | CodeDiffers | Ended)
 MESSAGES: Codec[Message] = Codec(Points, InfoSet, ProgressSet, ArtifactStaged, Section, Absent, Resolved,
                                  SourceTaken, Ask, CodeDiffers, Ended)
+
+
+class RunSink(Protocol):
+    """A sink that also receives what is executed, what is asked, and how it ended."""
+
+    def emit(self, message: Message) -> None: ...
 
 
 class DamagedChannel(HyperspaceError):
@@ -173,8 +173,7 @@ class Unframer:
 
 # -- From the worker to the process of a run, over a pipe of its own --
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """The answer to an `Ask`, by its number."""
 
     number: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -132,10 +133,7 @@ class WorkerReport:
     @property
     def counts(self) -> dict[State, int]:
         """How many runs this worker left in each state."""
-        counts: dict[State, int] = {}
-        for state in self.states.values():
-            counts[state] = counts.get(state, 0) + 1
-        return counts
+        return Counter(self.states.values())
 
     @property
     def failed(self) -> bool:

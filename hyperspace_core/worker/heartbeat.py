@@ -166,7 +166,7 @@ class Heartbeat(threading.Thread):
             held_run.request(RunRequest.YIELD, "the run has been deleted")
             return
         except StoreError:
-            held_run.give_progress_back()
+            held_run.progress_is_new = held_run.progress is not None
             raise
         if not answer.held:
             self._take_up_again(held_run)
@@ -228,16 +228,10 @@ class Observer:
         return expired
 
 
-def dead_here(held: Iterable[Held], proven_dead: Callable[[Owner], bool]) -> list[Held]:
+def dead_here(held: Sequence[Held], proven_dead: Callable[[Owner], bool]) -> list[Held]:
     """The held runs whose owner was a process of this machine and is certainly gone."""
-    verdicts: dict[Owner, bool] = {}
-    dead = []
-    for row in held:
-        if row.owner not in verdicts:
-            verdicts[row.owner] = proven_dead(row.owner)
-        if verdicts[row.owner]:
-            dead.append(row)
-    return dead
+    dead = {owner for owner in {row.owner for row in held} if proven_dead(owner)}
+    return [row for row in held if row.owner in dead]
 
 
 # -- Duties of a worker: register, reap dead runs, count and explain the queue --

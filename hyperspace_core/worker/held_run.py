@@ -132,9 +132,6 @@ class HeldRun:
         self.progress_is_new = False
         return self.progress
 
-    def give_progress_back(self) -> None:
-        self.progress_is_new = self.progress is not None
-
     # -- for its slot ----------------------------------------------------------------------------------------
 
     def start(self, process: RunProcess, hooks: WorkerHooks) -> None:

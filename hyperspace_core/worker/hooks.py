@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -108,9 +109,9 @@ class WorkerHooks:
                  queued: bool) -> Claim | None:
         if plugin in self._off:
             return None
-        offer = _Offer(lambda: call(worker=self._context, tasks=tasks, queued=queued), self._release)
         try:
-            claim = offer.wait(OFFER_S, self._context.stopping)
+            claim = _in_time(lambda: call(worker=self._context, tasks=tasks, queued=queued),
+                             self._context.stopping, self._release)
         except TimeoutError:
             self._turn_off(plugin, f"it gave no answer in {OFFER_S:g} s")
         except LOAD_ERRORS as error:
@@ -161,44 +162,30 @@ class WorkerHooks:
             self._context.tell(f"plugin '{plugin}' {what}: {why}", logging.ERROR)
 
 
-class _Offer:
-    """One call of an implementation, on a thread of its own."""
+def _in_time(call: Callable[[], object], stopping: Callable[[], bool],
+             late: Callable[[object], None]) -> object:
+    """Call on a thread of its own; None where the worker stops first.
 
-    def __init__(self, call: Callable[[], Any], late: Callable[[object], None]) -> None:
-        self._call, self._late = call, late
-        self._done = threading.Event()
-        self._lock = threading.Lock()
-        self._given_up = False
-        self._answer: object = None
-        self._error: BaseException | None = None
-        threading.Thread(target=self._run, name="hyperspace-offer", daemon=True).start()
+    Raises what the call raises, and `TimeoutError` after `OFFER_S`. `late` gets an answer that comes later.
+    """
+    answer: Future[object] = Future()
 
-    def wait(self, timeout_s: float, enough: Callable[[], bool]) -> object:
-        """The answer; None once `enough()`. Raises `TimeoutError`, and what the call raised."""
-        end = time.monotonic() + timeout_s
-        while not self._done.wait(min(STOP_LOOK_S, max(0.0, end - time.monotonic()))):
-            stops = enough()
-            if stops or time.monotonic() >= end:
-                with self._lock:
-                    self._given_up = not self._done.is_set()
-                if self._given_up and not stops:
-                    raise TimeoutError
-                break
-        if self._error is not None:
-            raise self._error
-        return None if self._given_up else self._answer
-
-    def _run(self) -> None:
+    def run() -> None:
         try:
-            answer, error = self._call(), None
-        except LOAD_ERRORS as raised:
-            answer, error = None, raised
-        with self._lock:
-            self._answer, self._error = answer, error
-            self._done.set()
-            late = self._given_up
-        if late:
-            self._late(answer)
+            answer.set_result(call())
+        except LOAD_ERRORS as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="hyperspace-offer", daemon=True).start()
+    end = time.monotonic() + OFFER_S
+    while not wait([answer], min(STOP_LOOK_S, max(0.0, end - time.monotonic()))).done:
+        stops = stopping()
+        if stops or time.monotonic() >= end:
+            answer.add_done_callback(lambda given: None if given.exception() else late(given.result()))
+            if stops:
+                return None
+            raise TimeoutError
+    return answer.result()
 
 
 class Questions:

@@ -17,8 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hyperspace_core.capture.project_modules import edited_since_import
 from hyperspace_core.clock import SystemClock
@@ -51,48 +50,41 @@ if TYPE_CHECKING:
 
 # -- Copy what a run prints in this process into its output --
 
-class Tee:
-    """Replaces `sys.stdout` and `sys.stderr` while it is entered.
+@contextlib.contextmanager
+def _captured(take: Callable[[bytes], None], *, echo: bool,
+              besides: Collection[threading.Thread]) -> Iterator[None]:
+    """Replace `sys.stdout` and `sys.stderr` by copies.
 
     Captures only Python's output; C code's output is captured in child processes only. What the threads
     `besides` print is not the run's.
     """
 
-    def __init__(self, take: Callable[[bytes], None], *, echo: bool,
-                 besides: Collection[threading.Thread]) -> None:
-        self._take, self._echo, self._besides = take, echo, frozenset(besides)
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(contextlib.redirect_stdout(_Stream(self, sys.stdout)))
-        self._stack.enter_context(contextlib.redirect_stderr(_Stream(self, sys.stderr)))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        for stream in (sys.stdout, sys.stderr):        # user code may have wrapped or closed them
-            with contextlib.suppress(Exception):
-                stream.flush()
-        self._stack.close()
-
-    def write(self, text: str, to: TextIO) -> None:
-        if threading.current_thread() in self._besides:
+    def write(text: str, to: TextIO) -> None:
+        of_run = threading.current_thread() not in besides
+        if of_run:
+            take(text.encode("utf-8", "backslashreplace"))
+        if echo or not of_run:
             to.write(text)
-            return
-        self._take(text.encode("utf-8", "backslashreplace"))
-        if self._echo:
-            to.write(text)
+
+    with (contextlib.redirect_stdout(_Stream(write, sys.stdout)),
+          contextlib.redirect_stderr(_Stream(write, sys.stderr))):
+        try:
+            yield
+        finally:
+            for stream in (sys.stdout, sys.stderr):    # user code may have wrapped or closed them
+                with contextlib.suppress(Exception):
+                    stream.flush()
 
 
 class _Stream:
     """A stream that copies writes; all other attributes are the original's."""
 
-    def __init__(self, tee: Tee, original: TextIO) -> None:
-        self._tee, self._original = tee, original
+    def __init__(self, copy: Callable[[str, TextIO], None], original: TextIO) -> None:
+        self._copy, self._original = copy, original
         self.buffer = _Buffer(self)
 
     def write(self, text: str) -> int:
-        self._tee.write(text, self._original)
+        self._copy(text, self._original)
         return len(text)
 
     def reconfigure(self, **settings: Any) -> None:
@@ -139,6 +131,7 @@ class _Buffer(io.BufferedIOBase):
 
 # -- A run in this process, which its slot follows like a child process --
 
+NOT_PINNED = "pinned code was not used: inline runs execute what their process has imported"
 _LIVES_ON = ChildEnded()
 
 
@@ -171,13 +164,13 @@ class InlineProcess:
     def execute(self) -> bool:
         """Execute the run; whether Ctrl-C ended it."""
         interruption = Interruption()
-        job = job_of(self._held_run.claim, tasks_dir=None, no_plugins=(), workdir=self._workdir,
-                     code=RunCode(pinned=self._held_run.record.code, note=_note(self._held_run),
-                                  stale=_stale(self._project)))
+        pinned = self._held_run.record.code
+        code = RunCode(pinned=pinned, note=NOT_PINNED if pinned else "", stale=_stale(self._project))
+        job = job_of(self._held_run.claim, tasks_dir=None, no_plugins=(), workdir=self._workdir, code=code)
         here, main = threading.current_thread(), threading.main_thread()
         besides = {self._slot} if here is main else {self._slot, main}     # a worker's display prints there
         try:
-            with (Tee(self._print, echo=self._echo, besides=besides),
+            with (_captured(self._print, echo=self._echo, besides=besides),
                   UserCodeSignals(interruption.ask) as signals):
                 execute(job, self, self._extensions, self._project, interruption=interruption,
                         on_run=lambda run: self._hear(run, signals), ask=self.ask)
@@ -260,13 +253,9 @@ class InlineRunner:
 
     pinned_only = False
 
-    def __init__(self, worker_state: WorkerState, extensions: Extensions) -> None:
-        from hyperspace_core.extension.project import open_project
-
-        self._extensions, self._echo = extensions, worker_state.options.echo
-        self._project = open_project(worker_state.project, extensions,
-                                     tasks_dir=worker_state.options.tasks_dir)
-        self.opened: Project | None = self._project
+    def __init__(self, project: Project, extensions: Extensions, *, echo: bool) -> None:
+        self._project, self._extensions, self._echo = project, extensions, echo
+        self.opened: Project | None = project
 
     def tasks(self) -> frozenset[str]:
         return frozenset(self._project.tasks)
@@ -294,7 +283,9 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
     output here, too. `on_progress` gets the reported progress, in the thread that reports it.
     """
     runner = _CallersRunner(project, extensions, echo=echo, on_progress=on_progress)
-    with _one_slot(store, project, extensions, runner, _owner_of(claim)) as slot:
+    attempt = claim.record.attempt
+    owner = (None if attempt is None else attempt.worker) or this_process(worker_name())
+    with _one_slot(store, project, extensions, runner, owner) as slot:
         following = _Following(slot, slot.hold(claim), runner.started)
         following.start()
         try:
@@ -311,29 +302,20 @@ def execute_here(store: Store, project: Project, extensions: Extensions, claim: 
     return store.get(claim.lease.run)
 
 
-class _CallersRunner:
+class _CallersRunner(InlineRunner):
     """Leaves the execution to the caller of `execute_here`."""
-
-    pinned_only = False
 
     def __init__(self, project: Project, extensions: Extensions, *, echo: bool,
                  on_progress: Callable[[Progress], None] | None) -> None:
-        self.opened: Project | None = project
+        super().__init__(project, extensions, echo=echo)
         self.started: queue.SimpleQueue[InlineProcess | None] = queue.SimpleQueue()
-        self._project, self._extensions = project, extensions
-        self._echo, self._on_progress = echo, on_progress
-
-    def tasks(self) -> frozenset[str]:
-        return frozenset(self._project.tasks)
+        self._on_progress = on_progress
 
     def start(self, held_run: HeldRun, workdir: Path) -> RunProcess:
         process = InlineProcess(held_run, workdir, self._project, self._extensions, echo=self._echo,
                                 on_progress=self._on_progress)
         self.started.put(process)
         return process
-
-    def close(self) -> None:
-        """Do nothing: no process is held."""
 
 
 class _Following(threading.Thread):
@@ -387,11 +369,6 @@ def _one_slot(store: Store, project: Project, extensions: Extensions, runner: _C
             thread.join(LAST_WORD_S)
 
 
-def _note(held_run: HeldRun) -> str:
-    why = "pinned code was not used: inline runs execute what their process has imported"
-    return why if held_run.record.code else ""
-
-
 def _stale(project: Project) -> str:
     """The reason why the files on disk are not the executed code, or ""; also logged."""
     edited = [Path(file).name for file in edited_since_import(project)]
@@ -401,9 +378,3 @@ def _stale(project: Project) -> str:
     why = f"{named} was edited after this process had imported it, which executes what it imported"
     logging.getLogger("hyperspace").warning("%s; start it again to run the code as it is now", why)
     return why
-
-
-def _owner_of(claim: Claim) -> Owner:
-    attempt = claim.record.attempt
-    worker = None if attempt is None else attempt.worker
-    return this_process(worker_name()) if worker is None else worker

@@ -6,11 +6,12 @@ a run's end last.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -104,13 +105,20 @@ class Changes:
 
     @staticmethod
     def _write_part(store: Store, lease: Lease, what: str, part: Update, remark: Tell) -> bool:
-        try:
+        with _remarked(remark, what):
             return store.update(lease, part)
-        except (StoreError, NotFound):
-            raise
-        except Exception as error:         # noqa: BLE001 - reported instead
-            remark(f"{what} could not be kept: {error_line(error)}")
-            return True
+        return True
+
+
+@contextlib.contextmanager
+def _remarked(remark: Tell, what: str) -> Iterator[None]:
+    """Leave out, with a remark, what no store can take. Raises the errors of the store."""
+    try:
+        yield
+    except (StoreError, NotFound):
+        raise
+    except Exception as error:             # noqa: BLE001 - reported instead
+        remark(f"{what} could not be kept: {error_line(error)}")
 
 
 def _without_the_unstorable(info: dict[str, Any]) -> dict[str, Any]:
@@ -244,11 +252,6 @@ class Outbox:
 
     # -- for the sender --------------------------------------------------------------------------------------
 
-    def due_in(self) -> float | None:
-        """Seconds until the next delivery; None where there is nothing."""
-        with self._lock:
-            return None if self._due_at is None else max(0.0, self._due_at - time.monotonic())
-
     def wait_until_due(self, not_before: Callable[[], float]) -> bool:
         """Wait for the next delivery; False once the outbox is settled."""
         with self.changed:
@@ -296,26 +299,18 @@ class Outbox:
         """Deliver snapshots before the section that names them."""
         while self._sources:
             snapshot, contents = self._sources[0]
-            try:
+            with _remarked(self._remark, "the code of the run"):
                 if isinstance(store, Sources):
                     store.put_snapshot(snapshot, partial(_content, contents))
                 self.events.put(SourceStored(digest=snapshot.digest))
-            except (StoreError, NotFound):
-                raise
-            except Exception as error:     # noqa: BLE001 - reported instead
-                self._remark(f"the code of the run could not be kept: {error_line(error)}")
             with self._lock:
                 self._sources.pop(0)
 
     def _deliver_artifacts(self, store: Store) -> None:
         while self._artifacts:
             name, staged = self._artifacts[0]
-            try:
+            with _remarked(self._remark, f"artifact '{name}'"):
                 store.put_artifact(self.lease.run, self.lease.attempt, name, staged)
-            except (StoreError, NotFound):
-                raise
-            except Exception as error:     # noqa: BLE001 - reported instead
-                self._remark(f"artifact '{name}' could not be kept: {error_line(error)}")
             with self._lock:
                 self._artifacts.pop(0)
             staged.unlink(missing_ok=True)
@@ -324,14 +319,9 @@ class Outbox:
         while self._points or self._output:
             with self._lock:
                 points, output = self._points[:SLICE], self._output[:SLICE]
-            try:
+            with _remarked(self._remark, f"{len(points)} metric points and {len(output)} pieces of output"):
                 store.append(self.lease.run, self.lease.attempt, output=output,
                              points=[point_of(values) for values in points])
-            except (StoreError, NotFound):
-                raise
-            except Exception as error:     # noqa: BLE001 - reported instead
-                self._remark(f"{len(points)} metric points and {len(output)} pieces of output could not be "
-                             f"kept: {error_line(error)}")
             with self._lock:
                 del self._points[:len(points)]
                 del self._output[:len(output)]

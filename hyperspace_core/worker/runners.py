@@ -46,7 +46,8 @@ class Codebase:
         chosen = RunCode(pinned=code, known=tuple(self._worker_state.known_sources))
         pinned = code.get(SNAPSHOT)
         if not isinstance(pinned, str):
-            return self.current, replace(chosen, note=_why_not_pinned(code))
+            why = code.get("absent")
+            return self.current, replace(chosen, note=f"not pinned: {why}" if why else "")
         if self._worker_state.options.code == "current":
             return self.current, replace(chosen, note="pinned code was not used: its worker was started with "
                                                       "--code current")
@@ -116,11 +117,6 @@ def unpacked(store: Store, digest: str) -> Path:
 
     unpack(store.snapshot(digest), read, folder)
     return folder
-
-
-def _why_not_pinned(code: Tree) -> str:
-    why = code.get("absent")
-    return f"not pinned: {why}" if why else ""
 
 
 class Runner(Protocol):

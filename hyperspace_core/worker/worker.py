@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from hyperspace_core.clock import Clock, SystemClock
 from hyperspace_core.errors import StoreError
 from hyperspace_core.execution.identity import this_process, worker_name
 from hyperspace_core.records.run import WorkerInfo
-from hyperspace_core.records.states import State
 from hyperspace_core.records.traits import Waiting
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.events import Listener, Ready, SlotView, WorkerReport, WorkerView, log_notices
@@ -74,23 +74,13 @@ class Worker:
         # SimpleQueue.put is reentrant: safe in a signal handler
         self._inbox.put(StopRequest(level=level, why=why))
 
-    def _signalled(self, at_least: int, why: str) -> None:
-        self._inbox.put(StopRequest(at_least=at_least, why=why))
-
     def snapshot(self) -> WorkerView:
         """The worker now; cheap, does not read the store."""
         look = self._counts.want()
         self._heartbeat.poke()
-        ended: dict[State, int] = {}
-        for each in list(self._worker_state.ended):
-            ended[each.state] = ended.get(each.state, 0) + 1
-        return WorkerView(worker=self.name,
-                          state=self._now(),
-                          slots=tuple(map(self._view_of,
-                                          self._slots)),
-                          ended=ended,
-                          queue=look.counts,
-                          paused=look.paused,
+        ended = Counter(each.state for each in list(self._worker_state.ended))
+        return WorkerView(worker=self.name, state=self._now(), slots=tuple(map(self._view_of, self._slots)),
+                          ended=ended, queue=look.counts, paused=look.paused,
                           stopping=self._worker_state.level)
 
     # -- the main thread -------------------------------------------------------------------------------------
@@ -101,7 +91,7 @@ class Worker:
         runner = [self._runner(number) for number in range(self._options.slots)]
         with _closed_on_failure(runner):
             self._worker_state.tasks = runner[0].tasks()       # Ctrl-C ends a slow import
-        with heard_as_stop(self._signalled):
+        with heard_as_stop(lambda level, why: self._inbox.put(StopRequest(at_least=level, why=why))):
             with _closed_on_failure(runner):
                 self._heartbeat.full_round()               # registers the worker and reaps lost runs
             self._work(runner)
@@ -149,9 +139,11 @@ class Worker:
 
     def _runner(self, number: int) -> Runner:
         if self._options.isolation == "inline":
+            from hyperspace_core.extension.project import open_project
             from hyperspace_core.worker.inline import InlineRunner
 
-            return InlineRunner(self._worker_state, self._extensions)
+            project = open_project(self._project, self._extensions, tasks_dir=self._options.tasks_dir)
+            return InlineRunner(project, self._extensions, echo=self._options.echo)
         return ProcessRunner(self._worker_state, first=number == 0)
 
     # -- what it is doing ------------------------------------------------------------------------------------

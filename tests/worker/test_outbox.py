@@ -139,7 +139,7 @@ def test_data_logged_during_a_delivery_precede_the_end(scene: Scene, door: Door)
     slow = Slow(door.store)
     scene.outbox.deliver(slow.port)
     assert not scene.outbox.settled.is_set()
-    assert scene.outbox.due_in() == 0.0
+    assert scene.outbox.wait_until_due(lambda: 0.0)
     scene.outbox.deliver(slow.port)
     assert slow.calls == ["append", "update", "finish"]
 

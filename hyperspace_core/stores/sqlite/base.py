@@ -35,13 +35,21 @@ class Standing(NamedTuple):
         return self.state is State.RUNNING and self.attempt == lease.attempt and self.token == lease.token
 
 
+class Looked(threading.local):
+    """What a thread has seen of the queues, by project."""
+
+    def __init__(self) -> None:
+        self.changes: dict[str, int] = {}
+        self.found: dict[str, bool] = {}       # whether its last claim found a run
+
+
 class Verbs:
     """Base of one group of store methods."""
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database = database
         self._blobs = blobs
-        self._looked = threading.local()       # per thread: the last seen change of each project's queue
+        self._looked = Looked()
 
 
 def standing(connection: sqlite3.Connection, run: int) -> Standing:

@@ -23,8 +23,6 @@ LOOK_S = 0.02                  # interval at which a waiting thread checks for w
 class QueueVerbs(base.Verbs):
     """Transitions T1 and T2, and the queue's settings."""
 
-    # -- settings --------------------------------------------------------------------------------------------
-
     def settings(self, project: str) -> QueueSettings:
         with self._database.using() as connection:
             row = connection.execute(sql.SETTINGS, (project,)).fetchone()
@@ -45,8 +43,6 @@ class QueueVerbs(base.Verbs):
             connection.execute(sql.CHANGE_SETTINGS, (*base.settings_row(changed), project))
         return changed
 
-    # -- T1 --------------------------------------------------------------------------------------------------
-
     def submit(self, runs: Sequence[NewRun], *, owner: Owner | None = None,
                tokens: Sequence[str] = ()) -> list[int]:
         if tokens and (owner is None or len(tokens) != len(runs)):
@@ -62,28 +58,26 @@ class QueueVerbs(base.Verbs):
                     (row["id"], 1, row["token"], worker, moment) for row in new])
         return [row["id"] for row in rows]
 
-    # -- T2 --------------------------------------------------------------------------------------------------
-
     def claim(self, project: str, owner: Owner, token: str, *, tasks: Collection[str] | None = None,
               exclude: Collection[int] = (), only: Collection[int] | None = None) -> Claim | None:
         wanted = {"project": project, "now": sql.now(), "token": token,
                   "tasks": None if tasks is None else sql.texts_text(tasks),
                   "exclude": sql.numbers_text(exclude) if exclude else None,
                   "only": None if only is None else sql.numbers_text(only)}
-        if not self._found_last(project):
+        if not self._looked.found.get(project):        # else this claim probably finds one, too
             with self._database.using() as connection:
                 repeat, changes, candidate = connection.execute(sql.LOOK, wanted).fetchone()
             if repeat:
                 return self._claimed_before(token)
             if candidate is None:          # avoids a needless lock
-                self._has_looked(project, changes or 0)
+                self._looked.changes[project] = changes or 0
                 return None
         worker = codec.owner_text(owner)
         with self._database.writing() as connection:
             taken: list[sql.Row] = connection.execute(sql.CLAIM, wanted).fetchall()
             for attempt, run, *_ in taken:
                 connection.execute(sql.ADD_ATTEMPT, (run, attempt, token, worker, wanted["now"]))
-        self._note_found(project, bool(taken))
+        self._looked.found[project] = bool(taken)
         if not taken:
             return self._claimed_before(token)
         attempt, *row = taken[0]
@@ -103,15 +97,13 @@ class QueueVerbs(base.Verbs):
                 if current != version:
                     version = current
                     changes = _changes(connection, project)
-                    if changes != self._seen().get(project, 0):
-                        self._has_looked(project, changes)
+                    if changes != self._looked.changes.get(project, 0):
+                        self._looked.changes[project] = changes
                         return True
             left = until - monotonic()
             if left <= 0:
                 return False
             self._database.closed.wait(min(LOOK_S, left))
-
-    # -- helpers ---------------------------------------------------------------------------------------------
 
     def _claimed_before(self, token: str) -> Claim | None:
         """The claim whose answer was lost; None if its lease has ended."""
@@ -122,22 +114,6 @@ class QueueVerbs(base.Verbs):
                 if found.held_by(lease):
                     return Claim(lease=lease, record=record(connection, run))
         return None
-
-    def _found_last(self, project: str) -> bool:
-        """Whether this thread's last claim found a run; the next one probably does, too."""
-        found: bool = self._looked.__dict__.get("found", {}).get(project, False)
-        return found
-
-    def _note_found(self, project: str, found: bool) -> None:
-        self._looked.__dict__.setdefault("found", {})[project] = found
-
-    def _seen(self) -> dict[str, int]:
-        """Project → number of changes that this thread has seen; empty in a new thread."""
-        seen: dict[str, int] = self._looked.__dict__.setdefault("seen", {})
-        return seen
-
-    def _has_looked(self, project: str, changes: int) -> None:
-        self._seen()[project] = changes
 
 
 def queued(connection: sqlite3.Connection, runs: Sequence[NewRun]) -> list[int]:
