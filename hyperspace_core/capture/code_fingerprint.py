@@ -105,31 +105,29 @@ class Reach:
         lines, targets = [], set()
         for reference in code.references:
             base = node.component and reference in code.bases
-            found = set(self._resolve(module, reference, component=base))
+            found = {one if base else _plain(one) for one in self._resolve(module, reference)}
             targets |= {one for one in found if isinstance(one, CodeName)} - {node}
             if found:
                 name = ".".join((reference.name, *reference.attributes))
                 lines.append(f"{name} = {', '.join(sorted(map(str, found)))}")
         for one in module.names[node.name]:
             if one.imported is not None:           # also defined: `except ImportError: fast = None`
-                found = set(self._follow(module, one.imported, (), frozenset(), component=False))
+                found = set(map(_plain, self._follow(module, one.imported, (), frozenset())))
                 targets |= {other for other in found if isinstance(other, CodeName)} - {node}
                 lines.append(f"import {', '.join(sorted(map(str, found)))}")
         return "\n".join([code.text, *sorted(lines)]), targets
 
     # -- targets of names ------------------------------------------------------------------------------------
 
-    def _resolve(self, module: Bindings, reference: Reference, *,
-                 component: bool) -> Iterator[CodeName | str]:
+    def _resolve(self, module: Bindings, reference: Reference) -> Iterator[CodeName | str]:
+        """The targets of a reference; `component` is set for a name that a module itself defines."""
         if reference.imported is not None:
-            yield from self._follow(module, reference.imported, reference.attributes, frozenset(),
-                                    component=component)
+            yield from self._follow(module, reference.imported, reference.attributes, frozenset())
         else:
-            yield from self._named(module, reference.name, reference.attributes, frozenset(),
-                                   component=component)
+            yield from self._named(module, reference.name, reference.attributes, frozenset())
 
-    def _named(self, module: Bindings, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
-               component: bool) -> Iterator[CodeName | str]:
+    def _named(self, module: Bindings, name: str, attributes: tuple[str, ...],
+               trail: frozenset[Any]) -> Iterator[CodeName | str]:
         # a cycle: two modules import it from each other, or a package names its own module
         again = (module.module, name) in trail
         trail |= {(module.module, name)}
@@ -137,60 +135,59 @@ class Reach:
         if pieces is not None:
             imports = [piece.imported for piece in pieces if piece.imported is not None]
             if len(imports) < len(pieces):
-                yield CodeName(module.module, name, component)
+                yield CodeName(module.module, name, component=True)
             else:
                 for imported in imports:
-                    yield from self._follow(module, imported, attributes, trail, component=component)
+                    yield from self._follow(module, imported, attributes, trail)
             return
         for star in () if again else module.stars:
-            yield from self._from(self._absolute(module, star), name, attributes, trail, component=component)
+            yield from self._from(self._absolute(module, star), name, attributes, trail)
         if self._module(f"{module.module}.{name}") is not None:
-            yield from self._in(f"{module.module}.{name}", attributes, trail, component=component)
+            yield from self._in(f"{module.module}.{name}", attributes, trail)
         elif "__getattr__" in module.names and len(trail) > 1:
             yield CodeName(module.module, "__getattr__")
         elif not again:
-            yield from self._typed(value_of(module.module, name), attributes, trail, component=component)
+            yield from self._typed(value_of(module.module, name), attributes, trail)
 
-    def _typed(self, value: Any, attributes: tuple[str, ...], trail: frozenset[Any], *,
-               component: bool) -> Iterator[CodeName | str]:
+    def _typed(self, value: Any, attributes: tuple[str, ...],
+               trail: frozenset[Any]) -> Iterator[CodeName | str]:
         """The targets of a notebook's name that no readable cell defines."""
         if isinstance(value, ModuleType):
-            yield from self._in(value.__name__, attributes, trail, component=component)
+            yield from self._in(value.__name__, attributes, trail)
         elif isinstance(getattr(value, "__module__", None), str) and hasattr(value, "__qualname__"):
-            yield from self._from(value.__module__, value.__qualname__.partition(".")[0], (), trail,
-                                  component=component)
+            yield from self._from(value.__module__, value.__qualname__.partition(".")[0], (), trail)
         elif value is not MISSING:
             yield fingerprint(value)
 
     def _follow(self, module: Bindings, imported: Imported, attributes: tuple[str, ...],
-                trail: frozenset[Any], *, component: bool) -> Iterator[CodeName | str]:
+                trail: frozenset[Any]) -> Iterator[CodeName | str]:
         name = self._absolute(module, imported)
         if imported.attribute is None:
-            yield from self._in(name, attributes, trail, component=component)
+            yield from self._in(name, attributes, trail)
         else:
-            yield from self._from(name, imported.attribute, attributes, trail, component=component)
+            yield from self._from(name, imported.attribute, attributes, trail)
 
-    def _from(self, module: str, name: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
-              component: bool) -> Iterator[CodeName | str]:
+    def _from(self, module: str, name: str, attributes: tuple[str, ...],
+              trail: frozenset[Any]) -> Iterator[CodeName | str]:
         """The targets of `from module import name`."""
         found = self._module(module)
         if found is not None:
-            yield from self._named(found, name, attributes, trail, component=component)
+            yield from self._named(found, name, attributes, trail)
         elif self._module(f"{module}.{name}") is not None:         # in a package without an `__init__` file
-            yield from self._in(f"{module}.{name}", attributes, trail, component=component)
+            yield from self._in(f"{module}.{name}", attributes, trail)
         else:
             yield f"{EXTERNAL}{module}.{name}"
 
-    def _in(self, module: str, attributes: tuple[str, ...], trail: frozenset[Any], *,
-            component: bool) -> Iterator[CodeName | str]:
+    def _in(self, module: str, attributes: tuple[str, ...],
+            trail: frozenset[Any]) -> Iterator[CodeName | str]:
         """The targets of `module.attribute`, or of the whole module."""
         found = self._module(module)
         if found is not None and attributes:
-            yield from self._named(found, attributes[0], attributes[1:], trail, component=component)
+            yield from self._named(found, attributes[0], attributes[1:], trail)
         elif found is not None:
             yield from (CodeName(module, name) for name in found.names)
         elif attributes and self.modules.is_package(module):
-            yield from self._in(f"{module}.{attributes[0]}", attributes[1:], trail, component=component)
+            yield from self._in(f"{module}.{attributes[0]}", attributes[1:], trail)
         else:
             yield f"{EXTERNAL}{module}"
 
@@ -212,6 +209,10 @@ class Reach:
         files = {file for name, found in self._seen.items() if found is not None
                  for file in [self.modules.file(name)] if file is not None}
         return tuple((file, self.modules.stamp(file)) for file in sorted(files))
+
+
+def _plain(target: CodeName | str) -> CodeName | str:
+    return target if isinstance(target, str) else CodeName(target.module, target.name)
 
 
 SECTION = "components"

@@ -296,13 +296,9 @@ def _same_constants(body: list[ast.stmt], loaded: Any) -> bool:
 
 def _constant(statement: ast.stmt) -> tuple[str, Any] | None:
     """Name and value of `NAME = 3` and `NAME: int = 3`."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target: ast.expr = statement.targets[0]
-    elif isinstance(statement, ast.AnnAssign):
-        target = statement.target
-    else:
-        return None
-    if isinstance(target, ast.Name) and isinstance(statement.value, ast.Constant):
-        return target.id, statement.value.value
+    match statement:
+        case (ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value))
+              | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value))):
+            return name, value
     return None
 

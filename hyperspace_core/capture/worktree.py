@@ -77,22 +77,11 @@ def parse_status(output: bytes) -> Status:
     return Status(commit=commit, branch=branch, changed=changed)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChangedFile:
-    """A changed file; `lines`: added and removed, None for a binary file."""
-
-    path: str
-    lines: int | None
-
-
-def parse_changes(output: bytes) -> list[ChangedFile]:
-    """Parse `git diff --numstat --no-renames -z`."""
-    found = []
-    for entry in filter(None, output.split(b"\0")):
-        added, removed, path = entry.split(b"\t", 2)
-        lines = None if added == b"-" else int(added) + int(removed)
-        found.append(ChangedFile(path=os.fsdecode(path), lines=lines))
-    return found
+def parse_changes(output: bytes) -> dict[str, int | None]:
+    """Parse `git diff --numstat --no-renames -z`: path → lines added and removed, None for a binary file."""
+    entries = (entry.split(b"\t", 2) for entry in filter(None, output.split(b"\0")))
+    return {os.fsdecode(path): None if added == b"-" else int(added) + int(removed)
+            for added, removed, path in entries}
 
 
 def parse_files(output: bytes) -> tuple[set[str], set[str]]:
@@ -153,7 +142,8 @@ def patch_of(git: Git, top: str, settings: GitSettings, commit: str | None) -> U
     changes = parse_changes(git(top, *call, "--numstat", "-z", base, "--"))
     if len(changes) > MAX_CHANGES:
         return Uncommitted(patch=None, left_out={"*": f"more than {MAX_CHANGES:,} changed files"})
-    left_out = {change.path: why for change in changes if (why := _objection(top, change)) is not None}
+    left_out = {path: why for path, lines in changes.items()
+                if (why := _objection(top, path, lines)) is not None}
     patch = None
     if len(left_out) < len(changes):
         others = [f":(top,exclude,literal){path}" for path in left_out]
@@ -175,17 +165,17 @@ def unknown_files(git: Git, top: str, files: Collection[str]) -> list[str]:
     return sorted(path for path in inside if path not in tracked and not _is_below(path, submodules))
 
 
-def _objection(top: str, change: ChangedFile) -> str | None:
+def _objection(top: str, path: str, lines: int | None) -> str | None:
     """Why a changed file cannot be part of the patch; None where it can."""
-    if looks_secret(change.path):
+    if looks_secret(path):
         return "looks like a secret"
-    if change.lines is None:
+    if lines is None:
         return "not text"
     try:
-        size = os.lstat(f"{top}/{change.path}").st_size
+        size = os.lstat(f"{top}/{path}").st_size
     except OSError:                                # removed
         size = 0
-    return "too large" if size > MAX_PATCH_BYTES or change.lines > _MAX_LINES else None
+    return "too large" if size > MAX_PATCH_BYTES or lines > _MAX_LINES else None
 
 
 def _roots(paths: Collection[str]) -> list[str]:

@@ -10,18 +10,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from hyperspace_core.config.tree import (
-    CLASS_NAME,
-    MAX_DEPTH,
-    MISSING,
-    Tree,
-    canonical,
-    copied,
-    is_json,
-    join,
-    shown,
-    too_deep,
-)
+from hyperspace_core.config import tree as config_tree
+from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, canonical, copied, join, shown
 from hyperspace_core.errors import ConfigError, did_you_mean
 
 EVERY = "*"                    # in a path: every item of a list or dict
@@ -99,9 +89,9 @@ def _check_text(op: str, field: str, text: Any) -> None:
 
 
 def _check_value(op: str, value: Any) -> None:
-    if too_deep(value) is not None:
-        raise ConfigError(f"{op}: a value nested deeper than {MAX_DEPTH} levels")
-    if not is_json(value):
+    if config_tree.too_deep(value) is not None:
+        raise ConfigError(f"{op}: a value nested deeper than {config_tree.MAX_DEPTH} levels")
+    if not config_tree.is_json(value):
         raise ConfigError(f"{op}: expected a value that JSON can hold, found {shown(value)}")
 
 

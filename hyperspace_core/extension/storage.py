@@ -6,7 +6,7 @@ import importlib
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,22 +29,6 @@ _PATH = re.compile(r"/|~|\.{1,2}[/\\]|[A-Za-z]:\\")
 _FILE = re.compile(r"\.(db|sqlite3?)$", re.IGNORECASE)
 _SECRET_OPTION = re.compile(
     r"([?&;][^=&;]*(?:pass|secret|token|key|credential|mechanismproperties)[^=&;]*=)[^&;]*", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Address:
-    """A URL in parts. `path` has no leading slash."""
-
-    scheme: str
-    user: str = field(repr=False)  # "name" or "name:password"; "" without
-    hosts: str                     # "a:1,b:2"
-    path: str
-    options: str                   # behind the "?"
-
-    def __str__(self) -> str:
-        user = f"{self.user}@" if self.user else ""
-        path = f"/{self.path}" if self.path else ""
-        return f"{self.scheme}://{user}{self.hosts}{path}" + (f"?{self.options}" if self.options else "")
 
 
 class StoreUrl(str):
@@ -78,7 +62,7 @@ def _resolved(written: str, project: str) -> str:
         return _sqlite(rest)
     if rest.startswith("/") and scheme not in SERVERS:
         return _file(scheme, rest)
-    return str(_server(scheme, rest, project))
+    return _server(scheme, rest, project)
 
 
 def read_url(file: Path) -> str:
@@ -115,7 +99,7 @@ def _without_scheme(written: str, project: str) -> str:
                          f"sqlite:////{path} for an absolute path")
     if _FILE.search(written) or _PATH.match(written):
         return _sqlite("/" + written)
-    return str(_server("mongodb", written, project))
+    return _server("mongodb", written, project)
 
 
 def _sqlite(rest: str) -> str:
@@ -138,7 +122,7 @@ def _file(scheme: str, rest: str) -> str:
     return f"{scheme}:///{Path(path).expanduser().absolute()}"
 
 
-def _server(scheme: str, rest: str, project: str) -> Address:
+def _server(scheme: str, rest: str, project: str) -> str:
     before, _, options = rest.partition("?")
     authority, _, path = before.partition("/")
     if "@" in path or "@" in options:
@@ -155,8 +139,8 @@ def _server(scheme: str, rest: str, project: str) -> Address:
         raise StoreError(f"{where}: holds a space")
     for host in hosts.split(","):
         _check_host(where, host)
-    address = Address(scheme, user, hosts, path, options)
-    return address if path else replace(address, path=project)
+    at_user = f"{user}@" if user else ""
+    return f"{scheme}://{at_user}{hosts}/{path or project}" + (f"?{options}" if options else "")
 
 
 def _check_host(where: str, host: str) -> None:
@@ -236,18 +220,13 @@ def open_store(url: str, extensions: Extensions, project: str | None = None) -> 
     offer = known.get(scheme.lower())
     if offer is None:
         raise StoreError(_unknown_scheme(url, scheme, known, extensions))
-    store: Store = _opener(offer, url)(url, project)
-    return store
-
-
-def _opener(offer: Offer, url: str) -> Callable[[str, str | None], Store]:
     module, _, function = offer.target.partition(":")
     try:
         opener: Callable[[str, str | None], Store] = getattr(importlib.import_module(module), function)
     except LOAD_ERRORS as error:
         raise StoreError(f"storage '{redact(url)}': the {offer.label} store cannot be loaded: "
                          f"{why_not_imported(error, module)}") from error
-    return opener
+    return opener(url, project)
 
 
 def _unknown_scheme(url: str, scheme: str, known: dict[str, Offer], extensions: Extensions) -> str:

@@ -161,20 +161,16 @@ def _whole(root: Path, artifact: Tree) -> Path:
     return place
 
 
-def components_in(tree: Mapping[str, Any], path: str = "") -> Iterator[Tree]:
+def components_in(value: Any, path: str = "", parameter: str = "") -> Iterator[Tree]:
     """Yield path, class and parameter of each section with a class."""
-    yield from _components(tree, path, "")
-
-
-def _components(value: Any, path: str, parameter: str) -> Iterator[Tree]:
     if isinstance(value, Mapping):
         if path and isinstance(value.get(CLASS_NAME), str):
             yield {"path": path, "parameter": parameter, CLASS_NAME: value[CLASS_NAME]}
         for key, inner in value.items():
-            yield from _components(inner, join(path, key), str(key))
+            yield from components_in(inner, join(path, key), str(key))
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from _components(inner, join(path, index), parameter)
+            yield from components_in(inner, join(path, index), parameter)
 
 
 # -- Look up a dotted path in an exported run: its value and its kind --

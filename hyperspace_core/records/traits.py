@@ -291,15 +291,12 @@ def why_no_worker(task: str, tasks: Collection[str], *, some: bool) -> str | Non
     """Why no worker can take runs of the task, or None; `tasks`: those of living workers."""
     if not some:
         return "no worker is running"
-    if task not in tasks:
-        return f"no worker knows this task; they know {', '.join(sorted(tasks)) or 'none'}"
-    return None
+    known = ", ".join(sorted(tasks)) or "none"
+    return None if task in tasks else f"no worker knows this task; they know {known}"
 
 
 def _why(record: RunRecord, alive: Sequence[WorkerInfo], tasks: Collection[str]) -> str | None:
     why = why_no_worker(record.task, tasks, some=bool(alive))
-    if why is not None:
-        return why
-    if all(record.id in worker.refused for worker in alive if record.task in worker.tasks):
+    if why is None and all(record.id in worker.refused for worker in alive if record.task in worker.tasks):
         return "the workers' code does not accept them: it is older than their submission"
-    return None
+    return why

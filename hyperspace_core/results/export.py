@@ -194,18 +194,14 @@ def _written(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         try:
             with os.fdopen(number, mode, **text) as file:
                 yield file
-            Path(part).chmod(0o666 & ~_umask())
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(part).chmod(0o666 & ~mask)
             Path(part).replace(target)
         finally:
             Path(part).unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _rows(table: Table) -> Iterator[tuple[Any, ...]]:
@@ -247,7 +243,11 @@ def frame_of(table: Table) -> pandas.DataFrame:
 
     A missing value is NaN in a column of numbers, None elsewhere; lists become tuples, for grouping.
     """
-    pd = _imported()
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise HyperspaceError("a frame needs pandas, which is not installed; "
+                              "pip install 'hyperspace-core[pandas]'") from error
     ids = next((column for column in table.columns if column.path == ID), None)
     index = (pd.RangeIndex(len(table.rows)) if ids is None else
              pd.Index(ids.values, name=ids.name, dtype="int64"))
@@ -255,16 +255,6 @@ def frame_of(table: Table) -> pandas.DataFrame:
                for column in table.columns if column is not ids}
     frame: pandas.DataFrame = pd.DataFrame(columns, index=index)
     return frame
-
-
-def _imported() -> Any:
-    """Import pandas. Raises `HyperspaceError` if it is not installed."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise HyperspaceError("a frame needs pandas, which is not installed; "
-                              "pip install 'hyperspace-core[pandas]'") from error
-    return pd
 
 
 def _series(pd: Any, values: tuple[Any, ...], index: Any) -> Any:

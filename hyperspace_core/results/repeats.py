@@ -277,8 +277,7 @@ class Grouped(Rows[Repeats]):
 
     def _rest(self) -> list[str]:
         more = super()._rest()
-        return [*more, *filter(None, [
-            left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
+        return [*more, *filter(None, [left_out_text(self.left_out, 'comparable="all"', self.looked_at)])]
 
 
 def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Table:
@@ -286,18 +285,14 @@ def tabulate_repeats(groups: Sequence[Repeats], *, constant: bool = False) -> Ta
     table = tables.tabulate((group.as_one for group in groups), constant=constant, as_given=True)
     spread = f"{tables.METRICS}{groups[0].records[0].metric.name}/{SPREAD}" if groups and all(
         group.in_parts for group in groups) else None          # shown as `sd`
-    columns = [column for column in table.columns
-               if not _is_of_one_run(column) and column.path != spread]
+    columns = [column for column in table.columns if not _is_of_one_run(column) and column.path != spread]
     mended = {group.records[0].metric.name for group in groups if group.mended}
     decides = {RESULT, *map(tables.rescored_path, mended)}
     at = 1 + max(index for index, column in enumerate(columns) if column.path in decides)
     taken = {column.name for column in columns}
     known = [group.estimate for group in groups]
-    spreads = [
-        _named("sd", taken, [None if one is None else one.sd for one in known]),
-        _named("low", taken, [None if one is None else one.low for one in known]),
-        _named("high", taken, [None if one is None else one.high for one in known]),
-    ]
+    spreads = [_named(name, taken, [None if one is None else getattr(one, name) for one in known])
+               for name in ("sd", "low", "high")]
     first = [_named("runs", taken, [ids_text(group.ids) for group in groups]),
              _named("n", taken, [len(group.results) for group in groups])]
     took = _named("seconds", taken, [_mean_seconds(group) for group in groups])

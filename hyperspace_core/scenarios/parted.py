@@ -171,14 +171,6 @@ class PipeSink:
         self._pipe.send(message)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Failed:
-    """The last message of a part that raised."""
-
-    line: str
-    traceback: str
-
-
 @dataclass(kw_only=True)
 class _Child:
     """A part that is running."""
@@ -188,7 +180,7 @@ class _Child:
     sink: PartSink
     began: float
     numbers: Numbers | None = None
-    failure: _Failed | None = None
+    failure: tuple[str, str] | None = None         # one line on the exception, and its traceback
 
 
 def side_by_side(run: Run, parts: Sequence[Part], hyper_parameters: Mapping[str, Any], *, slots: int,
@@ -244,7 +236,7 @@ def _in_the_child(parent: int, unused: Connection, pipe: Connection, work: Calla
     try:
         numbers = work()
     except BaseException as error:                     # noqa: BLE001 - only text crosses a process border
-        pipe.send(_Failed(line=error_line(error), traceback=traceback_text(error)))
+        pipe.send((error_line(error), traceback_text(error)))
     else:
         pipe.send(numbers)
 
@@ -258,8 +250,8 @@ def _goes_on(pipe: Connection, child: _Child) -> bool:
                 case dict() as numbers:
                     child.numbers = numbers
                     return False
-                case _Failed() as failed:
-                    child.failure = failed
+                case (line, traceback):
+                    child.failure = line, traceback
                     return False
                 case message:
                     child.sink.emit(message)
@@ -275,8 +267,9 @@ def _failure(child: _Child) -> PartError | None:
         code = child.process.exitcode
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
         return PartError(f"part {child.part.name}: its process was ended {how}")
-    error = PartError(f"part {child.part.name}: {child.failure.line}")
-    error.add_note(child.failure.traceback)
+    line, traceback = child.failure
+    error = PartError(f"part {child.part.name}: {line}")
+    error.add_note(traceback)
     return error
 
 

@@ -117,11 +117,10 @@ def _numbers(returned: Any, metric: str) -> Numbers:
 
 # -- Combine the numbers of all parts --
 
-NumbersOfPart = Mapping[str, int | float]
 SPREAD = "sd"
 
 
-def together(parts: Mapping[str, NumbersOfPart]) -> dict[str, float]:
+def together(parts: Mapping[str, Numbers]) -> dict[str, float]:
     """Combine to `accuracy` (mean), `accuracy/sd` (deviation), `accuracy/PART`: over
     the parts that have the number; the sample standard deviation needs two or more.
     """
