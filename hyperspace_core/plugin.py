@@ -57,12 +57,14 @@ if TYPE_CHECKING:
         CurrentCode,
         LeftOut,
         criteria_of,
+        same_behaviour_line,
     )
     from hyperspace_core.results.diff import other_code, written_today
     from hyperspace_core.results.export import SHOWN, Tabular, text_of
     from hyperspace_core.results.overview import LiveView, SearchLine
     from hyperspace_core.results.repeats import Estimate
     from hyperspace_core.results.results import Results
+    from hyperspace_core.results.same_code import CodeCheck, differing_text
     from hyperspace_core.results.table import Column, Table
     from hyperspace_core.run import RunWatcher
     from hyperspace_core.submission import Problem, SubmitOptions, plan, problem_of_task
@@ -106,6 +108,7 @@ _HOMES = {
     "hyperspace_core.records.traits": ("DataRule", "data_fingerprints", "run_traits", "trim_provenance"),
     "hyperspace_core.results.comparable": (
         "Comparable", "Criteria", "CurrentCode", "LIVE", "LeftOut", "criteria_of",
+        "same_behaviour_line",
     ),
     "hyperspace_core.results.diff": ("other_code", "written_today"),
     "hyperspace_core.results.export": ("SHOWN", "Tabular", "text_of"),
@@ -113,6 +116,7 @@ _HOMES = {
     "hyperspace_core.results.repeats": ("Estimate",),
     "hyperspace_core.results.results": ("Results",),
     "hyperspace_core.results.table": ("Column", "Table"),
+    "hyperspace_core.results.same_code": ("CodeCheck", "differing_text"),
     "hyperspace_core.run": ("RunWatcher",),
     "hyperspace_core.submission": ("Problem", "SubmitOptions", "plan", "problem_of_task"),
     "hyperspace_core.worker.hooks": ("WorkerContext",),
@@ -132,19 +136,19 @@ _MODULES = {
 
 __all__ = [
     "CHANGES", "EVERY", "LIVE", "MAX_NAME", "SHOWN", "SNAPSHOT", "AccessorRegister", "Answer", "AskWorker",
-    "BadResult", "Clock", "Column", "Comparable", "ConfigSection", "Criteria", "CurrentCode", "DataRule",
-    "Entry", "Estimate", "Extensions", "GitUnavailable", "LeftOut", "LiveView", "Parameter",
+    "BadResult", "Clock", "CodeCheck", "Column", "Comparable", "ConfigSection", "Criteria", "CurrentCode",
+    "DataRule", "Entry", "Estimate", "Extensions", "GitUnavailable", "LeftOut", "LiveView", "Parameter",
     "Problem", "Project", "Pruned", "Register", "RegisteredMetric", "Registry", "Rescored", "Results",
     "RunWatcher", "SearchLine", "Signature", "StorageRegister", "SubmitOptions", "Table", "Tabular", "Tree",
     "Worker", "WorkerContext", "WorkerOptions", "applied", "build_component", "changed", "checked_out",
-    "codec", "completion", "criteria_of", "data_fingerprints", "described", "echo", "ending_with",
-    "environment_of_runs", "events", "family_of", "forget_bytecode", "function_fingerprint", "get_run",
-    "get_search", "how_it_ended", "info", "installed_projects", "is_missing", "is_name", "kinds", "loaded",
-    "look_up", "missing_component", "name_of", "named_snapshots", "numbers_in", "open_here", "open_store",
-    "other_code", "overview", "parse_object", "patched", "pick", "plan", "problem_of_task", "protocol",
-    "range_text", "range_within", "read_object", "redact", "resolve_url", "run_traits", "search_fields",
-    "signatures", "states", "statistics", "tables", "text", "text_of", "trees",
-    "trim_provenance", "unpacked", "user_at_host", "what_it_said", "written_today",
+    "codec", "completion", "criteria_of", "data_fingerprints", "described", "differing_text", "echo",
+    "ending_with", "environment_of_runs", "events", "family_of", "forget_bytecode", "function_fingerprint",
+    "get_run", "get_search", "how_it_ended", "info", "installed_projects", "is_missing", "is_name", "kinds",
+    "loaded", "look_up", "missing_component", "name_of", "named_snapshots", "numbers_in", "open_here",
+    "open_store", "other_code", "overview", "parse_object", "patched", "pick", "plan", "problem_of_task",
+    "protocol", "range_text", "range_within", "read_object", "redact", "resolve_url", "run_traits",
+    "same_behaviour_line", "search_fields", "signatures", "states", "statistics", "tables", "text",
+    "text_of", "trees", "trim_provenance", "unpacked", "user_at_host", "what_it_said", "written_today",
 ]
 
 

@@ -61,10 +61,11 @@ class CodeName:
 
 @dataclass(frozen=True)
 class Reached:
-    """A fingerprint, and the state of the files that it was computed from."""
+    """A fingerprint, the names that it covers, and the state of the files that it was computed from."""
 
     fingerprint: str
     files: tuple[tuple[str, FileStamp | None], ...]
+    names: frozenset[tuple[str, str]]
 
 
 @dataclass
@@ -89,7 +90,8 @@ class Reach:
         for node, text in sorted(texts.items()):
             part = f"{node}\n{text}".encode("utf-8", "surrogatepass")
             hasher.update(b"%d:%s" % (len(part), part))
-        return Reached(f"sha256:{hasher.hexdigest()}", self._files())
+        return Reached(f"sha256:{hasher.hexdigest()}", self._files(),
+                       frozenset((node.module, node.name) for node in texts))
 
     def has(self, node: CodeName) -> bool:
         module = self._module(node.module)
@@ -254,6 +256,13 @@ def function_fingerprint(project: Project, function: Any) -> str:
     return known.reached(function, [node]) if Reach(known.modules).has(node) else ""
 
 
+def covered_names(project: Project) -> frozenset[tuple[str, str]]:
+    """The modules' names, as (module, name), whose code is in the fingerprint of a component or hook."""
+    known = _of(project)
+    prepare(project)
+    return frozenset(name for reached in known.reached_ones() for name in reached.names)
+
+
 def prepare(project: Project) -> None:
     """Compute the fingerprints of all components, so that forks inherit them."""
     known = _of(project)
@@ -318,6 +327,9 @@ class _Fingerprints:
         for held in _held_by(target):
             if not _is_external(self.modules, held):
                 yield _node(held, component=True)
+
+    def reached_ones(self) -> list[Reached]:
+        return list(self._reached.values())
 
     def reached(self, key: Any, roots: Iterable[CodeName], held: HeldNames | None = None) -> str:
         known = self._reached.get(key)

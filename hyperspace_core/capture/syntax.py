@@ -31,6 +31,24 @@ def normal_form(node: _Node, *, held: frozenset[str] | None = None) -> _Node:
     return _Plain().visit(copied) or copied
 
 
+class _Everything(frozenset[str]):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def named_statements(source: str | bytes) -> set[tuple[str, frozenset[str]]]:
+    """The top-level statements in normal form, each with the names that it binds.
+
+    Without imports, and without the defaults of constructors. Raises `SyntaxError` and `ValueError`.
+    """
+    found: set[tuple[str, frozenset[str]]] = set()
+    for statement in ast.parse(source).body:
+        text = node_text(normal_form(statement, held=_Everything()))
+        if not isinstance(statement, ast.Import | ast.ImportFrom) and text:
+            found.add((text, frozenset(stored_names([statement]))))
+    return found
+
+
 def node_text(node: Any) -> str:
     """The text of a node, the same for every version of Python."""
     if isinstance(node, ast.AST):

@@ -13,9 +13,9 @@ from typing import Any
 
 from hyperspace_core.config.tree import canonical
 from hyperspace_core.records.codec import to_text
-from hyperspace_core.records.run import Attempt, RunRecord, WorkerInfo
+from hyperspace_core.records.run import SNAPSHOT, Attempt, RunRecord, WorkerInfo
 
-COMPONENTS, DATA = "components", "data"        # sections of provenance
+COMPONENTS, DATA, SOURCE = "components", "data", "source"      # sections of provenance
 HOOK = "hook:"                                 # prefix of the name of a project's own hook
 DIGITS = 12                                    # digits of a fingerprint in messages
 
@@ -103,6 +103,9 @@ def trim_provenance(record: RunRecord) -> RunRecord:
     if attempt is None:
         return record
     kept = {name: section for name, section in attempt.provenance.items() if name in (COMPONENTS, DATA)}
+    source = _section(record, SOURCE)
+    if SNAPSHOT in source:
+        kept[SOURCE] = {SNAPSHOT: source[SNAPSHOT]}
     return replace(record, attempts=(*record.attempts[:-1], replace(attempt, provenance=kept)))
 
 

@@ -371,14 +371,17 @@ def existing_runs(store: Store, project: Project, task: str) -> dict[str, int]:
     return found
 
 
-def without_known(runs: Iterable[NewRun], known: Mapping[str, int]) -> Iterator[NewRun]:
-    """Drop the runs whose key is known, and duplicates."""
+def without_known(runs: Iterable[NewRun], known: Mapping[str, int],
+                  found: list[int] | None = None) -> Iterator[NewRun]:
+    """Drop the runs whose key is known, and duplicates; `found` gets the ids of the known ones."""
     seen = set(known)
     for run in runs:
         key = experiment_key(run)
         if key not in seen:
             seen.add(key)
             yield run
+        elif found is not None and key in known:
+            found.append(known[key])
 
 
 def _is_current(record: RunRecord, current_code: CurrentCode) -> bool:

@@ -17,6 +17,7 @@ from hyperspace_core.records.logged import Point
 from hyperspace_core.records.run import SNAPSHOT, Migration, RunRecord, Snapshot
 from hyperspace_core.records.traits import Fingerprint, Sameness, fingerprints_of
 from hyperspace_core.results.comparable import differing_code
+from hyperspace_core.results.same_code import snapshot_of
 from hyperspace_core.storage import Sources, Store, rewritten_of
 
 # section of provenance -> heading, in the order of display; other sections keep their own name
@@ -129,7 +130,7 @@ def source_changes(store: Store, first: RunRecord, second: RunRecord) -> SourceC
 
     If one of them has no snapshot, `unknown` has the reason.
     """
-    digests = [_snapshot_of(record) for record in (first, second)]
+    digests = [snapshot_of(record) for record in (first, second)]
     for record, digest in zip((first, second), digests, strict=True):
         if digest is None:
             return SourceChanges(unknown=f"run {record.id} has no code snapshot")
@@ -141,15 +142,6 @@ def source_changes(store: Store, first: RunRecord, second: RunRecord) -> SourceC
         return SourceChanges(files=tuple(_changes(kept, before, after)))
     except HyperspaceError as error:
         return SourceChanges(unknown=str(error))
-
-
-def _snapshot_of(record: RunRecord) -> str | None:
-    section = record.attempt.provenance.get("source") if record.attempt is not None else None
-    for place in (section, record.code):
-        digest = place.get(SNAPSHOT) if isinstance(place, dict) else None
-        if isinstance(digest, str):
-            return digest
-    return None
 
 
 def _changes(store: Sources, before: Snapshot, after: Snapshot) -> Iterator[FileChange]:

@@ -22,9 +22,11 @@ from hyperspace_core.results.comparable import ALL, Comparison, CurrentCode, lef
 from hyperspace_core.results.export import checked_format, text_of, write
 from hyperspace_core.results.repeats import Grouped, has_repeats, tabulate_repeats
 from hyperspace_core.results.results import GROUPED, MANY, FirstPage, Results, any_mended, first_page
+from hyperspace_core.results.same_code import differing_files, differing_text
 from hyperspace_core.results.table import best_first, gc_paused, tabulate
 
 if TYPE_CHECKING:
+    from hyperspace_core.extension.project import Project
     from hyperspace_core.results.comparable import LeftOut
 
     Sheet = Results | Grouped
@@ -156,6 +158,21 @@ def results(*, context: CommandContext, task: str | None, wanted: FilterOptions,
     for one in found:
         _note_page(one, by, named=task is None)
         tell_left_out(one.left_out, named=task is None, looked_at=one.looked_at)
+        _tell_unseen(context, one.kept, named=task is None)
+
+
+def _tell_unseen(context: CommandContext, kept: Sequence[RunRecord], *, named: bool) -> None:
+    """Print in which files the code of the shown runs differs, where no fingerprint covers it."""
+    def project() -> Project | None:
+        try:
+            return context.project() if is_installed(context) else None
+        except HyperspaceError:
+            return None
+
+    for task, group in groupby(sorted(kept, key=lambda one: one.task), key=lambda one: one.task):
+        text = differing_text(differing_files(context.store, group, project))
+        if text:
+            echo_note(f"{f'{task}: ' if named else ''}{text}: `hyperspace runs diff` shows how")
 
 
 def _task_by_task(context: CommandContext, where: RunFilter) -> list[RunFilter]:

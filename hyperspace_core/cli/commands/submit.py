@@ -12,16 +12,18 @@ from hyperspace_core.cli import options
 from hyperspace_core.cli.context import CommandContext, pass_context, tasks_dir_option
 from hyperspace_core.cli.options import ConfigOptions
 from hyperspace_core.cli.submitting import queue, run_here, say_existing, say_plan
-from hyperspace_core.cli.terminal import confirm, echo_json, echo_page, new_page, tracked, warn
+from hyperspace_core.cli.terminal import confirm, echo_json, echo_note, echo_page, new_page, tracked, warn
 from hyperspace_core.config.tree import MISSING, diff, dropped
 from hyperspace_core.errors import ExitCode, UsageError
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.results.comparable import existing_runs, without_known
 from hyperspace_core.results.format import counted
+from hyperspace_core.results.same_code import CodeCheck, differing_text
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
+    from hyperspace_core.storage import Store
     from hyperspace_core.study import Study
     from hyperspace_core.submission import Problem, SubmitOptions
 
@@ -56,18 +58,22 @@ def submit(*, context: CommandContext, task: str, typed: ConfigOptions, wishes: 
     project = context.project(tasks_dir) if study is None else study.project
     problem = problem_of_task(project, task)
     count, runs = _planned(project, problem, typed, wishes, yes=yes or dry_run)
+    twins: list[int] = []
     if skip_existing:
         known = existing_runs(context.store if study is None else study.store, project, problem.task)
-        runs = without_known(_warned_of_drawn(runs, problem, wishes), known)
+        runs = without_known(_warned_of_drawn(runs, problem, wishes), known, twins)
     if study is None:
         if skip_existing:
             runs = list(runs)
             say_existing(count - len(runs), count)
+            _tell_unseen(context.store, project, twins)
             count = len(runs)
         return say_plan(f"of {problem.task}", runs, count, Pinner(project, None).pin(code), as_json=as_json)
     if not skip_existing:
         _warn_of_twins(study, runs, problem.task)
-    return queue(context, study, f"of {problem.task}", runs, count, pin=study.pin(code), as_json=as_json)
+    done = queue(context, study, f"of {problem.task}", runs, count, pin=study.pin(code), as_json=as_json)
+    _tell_unseen(study.store, project, twins)
+    return done
 
 
 def _planned(project: Project, problem: Problem, typed: ConfigOptions, wishes: SubmitOptions,
@@ -102,10 +108,22 @@ def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
     known = sum(study.store.count(RunFilter(project=study.name, tasks=(task,))).values())
     if not isinstance(runs, list) or known > COMPARE_UP_TO:
         return
-    twins = len(runs) - len(list(without_known(runs, existing_runs(study.store, study.project, task))))
+    found: list[int] = []
+    twins = len(runs) - len(list(without_known(runs, existing_runs(study.store, study.project, task), found)))
     if twins:
         exist = "1 run exists" if twins == 1 else f"{twins} runs exist"
         warn(f"{exist} already with the same config, seed and code; --skip-existing skips them")
+        _tell_unseen(study.store, study.project, found)
+
+
+def _tell_unseen(store: Store, project: Project, existing: Iterable[int]) -> None:
+    """Print in which files the code of existing runs differs, where no fingerprint differs."""
+    code = CodeCheck(store, project)
+    for run in existing:
+        code.look(store.get(run))
+    text = differing_text(code.unseen()) if existing else ""
+    if text:
+        echo_note(f"{text}: `hyperspace submit` without --skip-existing queues them")
 
 
 # -- `hyperspace run`: execute one config in this terminal, and record it --

@@ -141,7 +141,9 @@ def test_a_rerun_of_a_migrated_run_has_the_new_names(typed: Typed, grown: Grown)
 
     assert typed("runs", "show", 4, "--json").json["config"]["model"] == {
         "className": "Tree", "levels": 5, "split": "random"}
-    assert typed("check").out == "4 runs: everything these runs depend on is unchanged\n"
+    hint, verdict = typed("check").lines
+    assert hint.startswith("hint: Grow: had other code in 3 runs (last: run 3), ")
+    assert verdict == "4 runs: their configs are valid and complete; their code is not what it was"
 
 
 def test_a_requeued_migrated_run_uses_the_new_names(typed: Typed, grown: Grown) -> None:

@@ -9,14 +9,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hyperspace_core.errors import ConfigError, UnknownClassError
-from hyperspace_core.plugin import ConfigSection, Project, Tree, applied, trees, written_today
+from hyperspace_core.plugin import (
+    CodeCheck,
+    ConfigSection,
+    Project,
+    Tree,
+    applied,
+    differing_text,
+    same_behaviour_line,
+    trees,
+    written_today,
+)
 from hyperspace_core.ranges import Choice, Range
 from hyperspace_core.records import ORDER_OLDEST, Outcome, RunFilter, RunRecord, State
 from hyperspace_core.storage import Store, migrations_of
 from hyperspace_migrate.plan import SEED, Course, CurrentSignatures, path_of_any, step_text
 
-Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range"]
-HINTS = ("lacking", "range")   # kinds that are not errors
+Kind = Literal["default", "parameter", "class", "value", "required", "migration", "lacking", "range", "code",
+               "file"]
+HINTS = ("lacking", "range", "code", "file")   # kinds that are not errors
 LONGEST = 60                   # most characters of a value in a message
 _PROBLEM = re.compile(r"`([^`]*)`: (.*)", re.DOTALL)
 
@@ -141,6 +152,8 @@ def check_project(project: Project, store: Store, where: RunFilter, *,
         if record.scenario is not None and record.config is not None and not _was_refused(record):
             check.looked_at += 1
             check.look(record, record.scenario, record.config)
+            check.look_at_code(record)
+    check.look_at_files()
     found = sorted(check.seen.values(), key=lambda one: (one.kind, one.where))
     return CheckReport(looked_at=check.looked_at, hints=tuple(one for one in found if one.kind in HINTS),
                        findings=tuple(one for one in found if one.kind not in HINTS))
@@ -159,6 +172,8 @@ class _Check:
         self.known = migrations_of(self.store, self.project.name)
         self.course = Course(self.project, self.known)
         self.today = self.course.today
+        self.code = CodeCheck(self.store, self.project)
+        self.newest: RunRecord | None = None
 
     def look(self, record: RunRecord, scenario: Tree, config: Tree) -> None:
         waiting: list[Tree] = []
@@ -188,6 +203,20 @@ class _Check:
             if not problems or (relied.section.path, relied.name) in present:
                 self.look_at_default(record, relied, sections[0])
         self.look_at_ranges(record, sections)
+
+    def look_at_code(self, record: RunRecord) -> None:
+        self.newest = record
+        for own, now in self.code.look(record):
+            line = same_behaviour_line(own.declared_as, own.digest, now.digest)
+            cure = f"if it behaves the same, declare it: {line}" if line else "`runs show` has the old one"
+            self.note(record, "code", own.called, "had other code in {runs}, which comparisons leave out",
+                      cure, once=f"{own.called} {own.digest}")
+
+    def look_at_files(self) -> None:
+        files = self.code.unseen()
+        if files and self.newest is not None:
+            self.note(self.newest, "file", "code", f"the classes have the code that they had, but "
+                      f"{differing_text(files)}", "`hyperspace reproduce` tells whether a run gives the same")
 
     def look_at_ranges(self, record: RunRecord, sections: list[ConfigSection]) -> None:
         for section in sections:

@@ -161,6 +161,9 @@ def check(*, context: CommandContext, wanted: FilterOptions, as_json: bool) -> i
             terminal.echo(f"hint: {hint.line}")
         if not report.looked_at:
             terminal.echo("no finished runs to check yet")
+        elif any(hint.kind in ("code", "file") for hint in report.hints) and not report.findings:
+            terminal.echo(f"{counted(report.looked_at)}: their configs are valid and complete; their code is "
+                          "not what it was")
         elif not report.findings:
             terminal.echo(f"{counted(report.looked_at)}: everything these runs depend on is unchanged")
     return ExitCode.FAILED if report.findings else ExitCode.OK
