@@ -66,6 +66,7 @@ class Reached:
     fingerprint: str
     files: tuple[tuple[str, FileStamp | None], ...]
     names: frozenset[tuple[str, str]]
+    typed: bool                    # it covers a notebook's cells, which may be run again at any time
 
 
 @dataclass
@@ -91,7 +92,7 @@ class Reach:
             part = f"{node}\n{text}".encode("utf-8", "surrogatepass")
             hasher.update(b"%d:%s" % (len(part), part))
         return Reached(f"sha256:{hasher.hexdigest()}", self._files(),
-                       frozenset((node.module, node.name) for node in texts))
+                       frozenset((node.module, node.name) for node in texts), self._reads_cells())
 
     def has(self, node: CodeName) -> bool:
         module = self._module(node.module)
@@ -206,6 +207,10 @@ class Reach:
         if name not in self._seen:
             self._seen[name] = self.modules.find(name)
         return self._seen[name]
+
+    def _reads_cells(self) -> bool:
+        return any(found is not None and self.modules.file(name) is None
+                   for name, found in self._seen.items())
 
     def _files(self) -> tuple[tuple[str, FileStamp | None], ...]:
         files = {file for name, found in self._seen.items() if found is not None
@@ -333,7 +338,8 @@ class _Fingerprints:
 
     def reached(self, key: Any, roots: Iterable[CodeName], held: HeldNames | None = None) -> str:
         known = self._reached.get(key)
-        if known is None or any(self.modules.stamp(file) != stamp for file, stamp in known.files):
+        if known is None or known.typed or any(
+                self.modules.stamp(file) != stamp for file, stamp in known.files):
             known = self._reached[key] = Reach(self.modules, held or {}).of(roots)
         return known.fingerprint
 

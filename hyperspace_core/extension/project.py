@@ -400,7 +400,9 @@ def _fill(contents: Registered, found: Found, extensions: Extensions,
     for name, register in extensions.implementations("hyperspace_register"):
         origin = name if name == own else f"plugin {name}"
         try:
-            register(register=Register(contents, origin=origin, project=found.name))
+            made = Register(contents, origin=origin, project=found.name)
+            register(register=made)
+            made.check()
         except LOAD_ERRORS as error:
             if name != own:
                 return name, error
@@ -410,7 +412,9 @@ def _fill(contents: Registered, found: Found, extensions: Extensions,
                                f"its hyperspace_register failed: {manager.with_place(error)}") from error
     for name, (one, module) in modules.items():
         try:
-            Register(contents, origin=one.source, project=found.name).module(module)
+            made = Register(contents, origin=one.source, project=found.name)
+            made.module(module)
+            made.check()
         except LOAD_ERRORS as error:
             return name, error
     return None

@@ -86,12 +86,21 @@ class Registered:
 
 
 class Register:
-    """The argument of `hyperspace_register`. Its methods raise `RegistrationError`."""
+    """The argument of `hyperspace_register`. Its methods raise `RegistrationError`.
+
+    A component or scenario that cannot be registered is noted, so that all are named at once.
+    """
 
     def __init__(self, contents: Registered, *, origin: str, project: str) -> None:
         self.project = project         # name of the project that is being opened
         self._contents = contents
         self._origin = origin
+        self._problems: list[RegistrationError] = []
+
+    def check(self) -> None:
+        """Raise one `RegistrationError` for all that were noted."""
+        if self._problems:
+            raise RegistrationError("\n".join(map(str, self._problems))) from self._problems[0]
 
     def module(self, module: ModuleType | str) -> None:
         """Register every concrete component class that is defined in a module.
@@ -118,6 +127,12 @@ class Register:
 
     def component(self, family: type, target: Any, name: str | None = None) -> None:
         """Register a class in a family; it may be a third-party class."""
+        try:
+            self._add(family, target, name)
+        except RegistrationError as error:
+            self._problems.append(error)
+
+    def _add(self, family: type, target: Any, name: str | None) -> None:
         if isinstance(target, type) and family is Scenario:
             _check_scenario(target)
         elif not callable(target):
@@ -133,11 +148,18 @@ class Register:
         Its parameters are the hyper-parameters; it returns a number or a dict with `metric` (default
         `result`). A `Scenario` class gets a task if it can be built without parameters.
         """
+        try:
+            self._add_scenario(target, name, metric, goal)
+        except RegistrationError as error:
+            self._problems.append(error)
+
+    def _add_scenario(self, target: Callable[..., Any], name: str | None, metric: str | None,
+                      goal: Goal) -> None:
         if goal not in get_args(Goal):
             raise RegistrationError(f"register.scenario(…, goal={goal!r}): expected 'maximize' or 'minimize'")
         made = target if isinstance(target, type) else _scenario_class(target, name)
         label = made.__name__ if name is None else name
-        self.component(Scenario, made, name=label)
+        self._add(Scenario, made, label)
         self._note_package(target)
         if any(parameter.required for parameter in signature_of(made).parameters):
             return

@@ -507,6 +507,22 @@ def test_a_class_defined_in_a_notebook(notebook: Notebook) -> None:
     assert len({one["fingerprint"] for one in (first, second, third, described(notebook))}) == 4
 
 
+def test_a_helper_s_cell_run_again_counts_for_a_known_class(notebook: Notebook) -> None:
+    """One `_Fingerprints`, as one `Study` has it, from the first run to the last."""
+    from hyperspace_core.capture.code_fingerprint import _Fingerprints
+
+    notebook.cell("def helper():\n    return 5\n")
+    notebook.cell("class Mine:\n    def build(self):\n        return helper()\n")
+    known, mine = _Fingerprints(), notebook.module.Mine
+    first = known.described("Mine", mine)
+    assert known.described("Mine", mine) == first
+    notebook.cell("def helper():\n    return 50\n")
+    second = known.described("Mine", mine)
+    notebook.cell("def helper():\n    return 5\n")
+
+    assert second != first and known.described("Mine", mine) == first
+
+
 def test_a_class_without_source_is_named_with_a_note(notebook: Notebook) -> None:
     exec("class Mine:\n    x = 1\n", vars(notebook.module))
     assert described(notebook) == {

@@ -22,6 +22,7 @@ from hyperspace_core.config.registry import Registry
 from hyperspace_core.config.signature import signature_of
 from hyperspace_core.config.tree import canonical, without_unquoted
 from hyperspace_core.errors import ConfigError, RegistrationError
+from hyperspace_core.extension.project import open_project
 
 
 class Color(Enum):
@@ -200,3 +201,35 @@ def test_a_default_that_would_be_built_otherwise_is_refused(default: Model, plac
 def test_an_object_that_would_be_built_otherwise_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"`it`: Percent: Percent changes `share` in its constructor"):
         plain_config({"it": Percent(20.0)})
+
+
+def test_all_faulty_registrations_are_named_at_once(hyperspace_project: Any) -> None:
+    """Two defaults that cannot be built again, and a parameter without a type that a config can name."""
+    hyperspace_project({"hyperspace.py": """
+        from hyperspace_core import Component, hookimpl
+
+        class Net(Component): pass
+
+        class Doubled(Net):
+            def __init__(self, hidden: int = 10): self.hidden = hidden * 2
+
+        class Halved(Net):
+            def __init__(self, share: float = 1.0): self.share = share / 2
+
+        def doubled(net: Net = Doubled()): return 1.0
+
+        def halved(net: Net = Halved()): return 1.0
+
+        def placed(first, /): return 1.0
+
+        @hookimpl
+        def hyperspace_register(register):
+            for one in (doubled, halved, placed):
+                register.scenario(one)
+        """}, name="faulty")
+
+    with pytest.raises(RegistrationError) as caught:
+        open_project("faulty")
+
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["doubled.net", "halved.net", "placed.first"]
