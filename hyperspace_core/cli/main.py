@@ -92,9 +92,9 @@ class Commands(click.Group):
     def help_line(self, ctx: click.Context, name: str, room: int) -> str:
         """The line of a command in `--help`; a command with a registered line is not imported."""
         root = ctx.find_root().command
-        text = root.registered_help(f"{_path(ctx)} {name}".strip()) if isinstance(root, Root) else ""
-        if text:
-            return text
+        entry = root.registered.get(f"{_path(ctx)} {name}".strip()) if isinstance(root, Root) else None
+        if entry is not None and entry.help:
+            return entry.help
         command = self.get_command(ctx, name)
         return "" if command is None or command.hidden else command.get_short_help_str(limit=room)
 
@@ -129,7 +129,7 @@ class Root(Commands):
 
     def __init__(self, load_plugins: Callable[[Root], None], **options: Any) -> None:
         super().__init__(**options)
-        self._entries: dict[str, CommandEntry] = {}
+        self.registered: dict[str, CommandEntry] = {}
         self._plugin = ""                      # whose commands are being added
         self._asked = False
         self._load_plugins = load_plugins
@@ -146,59 +146,51 @@ class Root(Commands):
         module, colon, attribute = target.partition(":")
         if not (name and module and colon and attribute):
             raise RegistrationError(f"command '{name}': expected 'package.module:command', not {target!r}")
-        self._refuse_taken(name)
-        self._entries[name] = CommandEntry(name=name, target=target, section=section, help=help,
-                                           plugin=self._plugin)
-        self._note_source(name)
+        self._note(name)
+        self.registered[name] = CommandEntry(name=name, target=target, section=section, help=help,
+                                             plugin=self._plugin)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Register a command that is already imported; see `add`."""
         wanted = name or cmd.name or ""
-        self._refuse_taken(wanted)
+        self._note(wanted)
         super().add_command(cmd, wanted)
-        self._note_source(wanted)
 
-    def _refuse_taken(self, name: str) -> None:
-        if not name or name in self._entries or name in self.commands:
+    def _note(self, name: str) -> None:
+        """Note which plugin adds a command. Raises `RegistrationError` for one that exists already."""
+        if not name or name in self.registered or name in self.commands:
             raise RegistrationError(f"command '{name}' exists already; give it another name")
-
-    def _note_source(self, name: str) -> None:
         if self._plugin:
             self.sources[name] = self._plugin
 
     @contextlib.contextmanager
     def adding(self, plugin: str) -> Iterator[None]:
         """Let a plugin add its commands; where it fails, none of them stays."""
-        before = dict(self._entries), dict(self.commands), dict(self.sources)
+        before = dict(self.registered), dict(self.commands), dict(self.sources)
         self._plugin = plugin
         try:
             yield
         except BaseException:
-            self._entries, self.commands, self.sources = before
+            self.registered, self.commands, self.sources = before
             raise
         finally:
             self._plugin = ""
 
     def find(self, name: str) -> click.Command | None:
         """A command by what is typed for it, as "store copy"; None for one that is registered nowhere."""
-        if name not in self._entries and name not in self.commands:
+        if name not in self.registered and name not in self.commands:
             self._ask_plugins()
-        entry = self._entries.get(name)
+        entry = self.registered.get(name)
         return self.commands.get(name) if entry is None else entry.load()
-
-    def registered_help(self, name: str) -> str:
-        """The help line that a command was registered with; "" for none."""
-        entry = self._entries.get(name)
-        return "" if entry is None else entry.help
 
     def names_below(self, group: str) -> list[str]:
         """The subcommands that plugins add to a group."""
         self._ask_plugins()
-        return [name.rpartition(" ")[2] for name in self._entries if name.rpartition(" ")[0] == group]
+        return [name.rpartition(" ")[2] for name in self.registered if name.rpartition(" ")[0] == group]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         self._ask_plugins()
-        listed = [entry for name, entry in self._entries.items() if " " not in name]
+        listed = [entry for name, entry in self.registered.items() if " " not in name]
         listed.sort(key=lambda entry: [*SECTIONS, entry.section].index(entry.section))
         return [*(entry.name for entry in listed), *sorted(self.commands)]
 
@@ -211,7 +203,7 @@ class Root(Commands):
         room = formatter.width - widest - 6
         sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in SECTIONS}
         for name in names:
-            entry = self._entries.get(name)
+            entry = self.registered.get(name)
             heading = FROM_PLUGINS if entry is None else entry.section
             sections.setdefault(heading, []).append((name.ljust(widest), self.help_line(ctx, name, room)))
         for heading, rows in sections.items():

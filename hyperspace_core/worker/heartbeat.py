@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.errors import NotFound, StoreError, error_line
@@ -270,26 +270,23 @@ class Reaper:
     def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell,
                  heartbeat_is: Callable[[float], None]) -> None:
         self._store, self._project, self._tell = store, project, tell
-        self._observer = Observer(clock, QueueSettings.ttl_s)
+        self.observer = Observer(clock, QueueSettings.ttl_s)
         self._heartbeat_is = heartbeat_is
-
-    def forget(self) -> None:
-        self._observer.forget()
 
     def __call__(self) -> None:
         """Check all running runs. The round must have written to the store before."""
         try:
             settings = self._store.settings(self._project)
             self._heartbeat_is(settings.heartbeat_s)
-            self._observer.ttl_s = settings.ttl_s
+            self.observer.ttl_s = settings.ttl_s
             held = self._store.held(self._project)
             dead = dead_here(held, proven_dead)
             for row in dead:
                 self._reap(row, "its worker's process is gone")
-            for row in self._observer.expired(row for row in held if row not in dead):
+            for row in self.observer.expired(row for row in held if row not in dead):
                 self._reap(row, f"no heartbeat for {settings.ttl_s:g} s")
         except StoreError:
-            self._observer.forget()
+            self.observer.forget()
             raise
 
     def _reap(self, row: Held, why: str) -> None:
@@ -299,31 +296,23 @@ class Reaper:
                        logging.WARNING)
 
 
-@dataclass(frozen=True, kw_only=True)
-class QueueLook:
-    """The project's queue at the last count."""
-
-    counts: Mapping[State, int] = field(default_factory=dict)
-    paused: bool = False
-
-
 class Counts:
     """Counts the queue, but only while a display requests it."""
 
     def __init__(self, store: Store, project: str, clock: Clock) -> None:
-        self.look = QueueLook()
+        self.by_state: Mapping[State, int] = {}
+        self.paused = False                # the whole queue
         self._store, self._project, self._clock = store, project, clock
         self._wanted_at: float | None = None
 
-    def want(self) -> QueueLook:
-        """The last count; keeps the counting on for `WATCHED_S`."""
+    def want(self) -> None:
+        """Keep the counting on for `WATCHED_S`."""
         self._wanted_at = self._clock.monotonic()
-        return self.look
 
     def __call__(self) -> None:
         if self._wanted_at is not None and self._clock.monotonic() - self._wanted_at < WATCHED_S:
-            self.look = QueueLook(counts=self._store.count(RunFilter(project=self._project)),
-                                  paused=self._store.settings(self._project).paused)
+            self.by_state = self._store.count(RunFilter(project=self._project))
+            self.paused = self._store.settings(self._project).paused
 
 
 class Explainer:
@@ -339,8 +328,7 @@ class Explainer:
     def __call__(self) -> None:
         now = self._clock.monotonic()
         if not self._idle():
-            self._idle_since = None
-            self._reported = ()
+            self._idle_since, self._reported = None, ()
             return
         if self._idle_since is None:
             self._idle_since = now

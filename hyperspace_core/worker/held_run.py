@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from hyperspace_core.records.run import Claim, Finish, Lease, Owner, Update
 from hyperspace_core.run import Memory, Run
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.hooks import Questions, WorkerHooks
-from hyperspace_core.worker.outbox import Outbox, OutboxEvent, Settlement
+from hyperspace_core.worker.outbox import Outbox, OutboxEvent, Remark, Settlement
 from hyperspace_core.worker.outcome import AttemptOutcome, RunRequest, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
 
@@ -62,18 +63,11 @@ class OutputText:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deaf:
-    """The process was killed, but its end was not detected."""
-
-    pid: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Tick:
     """Some time has passed."""
 
 
-RunEvent = OutputText | ProgressSet | Deaf | protocol.ChildEnded | Tick | OutboxEvent
+RunEvent = OutputText | ProgressSet | protocol.ChildEnded | Tick | OutboxEvent
 
 
 class HeldRun:
@@ -246,7 +240,8 @@ class HeldRun:
         elif now - self._killed_at > DEAF_S:
             self.outbox.output(self._tape.close())
             self.silent = self.silent or self._finish is None
-            yield Deaf(pid=process.pid)
+            yield Remark(text=f"its process {process.pid} was killed, but its end was not detected",
+                         level=logging.ERROR)
             yield protocol.ChildEnded()
 
     def _kill_by(self, seconds: float) -> None:

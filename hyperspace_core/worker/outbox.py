@@ -7,6 +7,7 @@ a run's end last.
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import random
 import threading
@@ -157,6 +158,7 @@ class Remark:
     """What was left out, and why; a line for people."""
 
     text: str
+    level: int = logging.WARNING
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,11 +76,11 @@ class Worker:
 
     def snapshot(self) -> WorkerView:
         """The worker now; cheap, does not read the store."""
-        look = self._counts.want()
+        self._counts.want()
         self._heartbeat.poke()
         ended = Counter(each.state for each in list(self._worker_state.ended))
         return WorkerView(worker=self.name, state=self._now(), slots=tuple(map(self._view_of, self._slots)),
-                          ended=ended, queue=look.counts, paused=look.paused,
+                          ended=ended, queue=self._counts.by_state, paused=self._counts.paused,
                           stopping=self._worker_state.level)
 
     # -- the main thread -------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ class Worker:
                        for number, each in enumerate(runner)]
         self._heartbeat.start()
         worker_state.emit(Ready(worker=self.name, project=self._project,
-                          tasks=tuple(sorted(worker_state.tasks))))
+                                tasks=tuple(sorted(worker_state.tasks))))
         while not self._inbox.empty():          # stopped before it started
             self._hear(timeout_s=0.0)
         for slot in self._slots:
@@ -196,7 +196,7 @@ class Worker:
 
     def _store_changed(self, away: bool) -> None:
         if away:
-            self._care.forget()
+            self._care.observer.forget()
         else:
             for slot in self._slots:
                 slot.sender.hurry()

@@ -1,4 +1,4 @@
-"""Artifacts: labels in the database, contents in files; garbage collection."""
+"""Artifacts and snapshots of source code: names in the database, contents in files; garbage collection."""
 
 from __future__ import annotations
 
@@ -15,54 +15,14 @@ from hyperspace_core.records.run import Artifact, Snapshot, SourceFile
 from hyperspace_core.storage import GarbageReport
 from hyperspace_core.stores.sqlite import sql
 from hyperspace_core.stores.sqlite.base import Verbs, current_attempt
-from hyperspace_core.stores.sqlite.sql import now
-
-# -- Snapshots of source code: file lists in the database, contents beside it --
 
 TRIES = 10                     # limit of retries when a content is collected before it is named
 UNNAMED_FOR = timedelta(hours=1)       # a snapshot is stored before the run that names it
-
-
-class SourceVerbs(Verbs):
-    """Put, look up and read snapshots."""
-
-    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
-        listed = [[file.path, file.digest, file.size] for file in snapshot.files]
-        files = to_text(storable(listed, "snapshot"))
-        for _ in range(TRIES):
-            for file in snapshot.files:
-                if not self._blobs.has(file.digest, file.size):
-                    self._blobs.keep_stream(io.BytesIO(_checked(file, read(file.path))))
-            with self._database.writing() as connection:
-                if all(self._blobs.has(file.digest, file.size) for file in snapshot.files):
-                    connection.execute(sql.KEEP_SNAPSHOT, (snapshot.digest, files, now()))
-                    return
-        raise StoreError(f"{self._blobs.root}: contents of a snapshot were removed {TRIES} times while it "
-                         "was written; check that no other program cleans this folder")
-
-    def snapshot(self, digest: str) -> Snapshot:
-        with self._database.using() as connection:
-            row = connection.execute(sql.SNAPSHOT, (digest,)).fetchone()
-        if row is None:
-            raise NotFound(f"no snapshot {ascii(digest)[1:13]}… of source code in this store")
-        return Snapshot(files=tuple(SourceFile(path=path, digest=content, size=size)
-                                    for path, content, size in from_text(row[0])))
-
-    def open_content(self, digest: str) -> IO[bytes]:
-        return self._blobs.open(digest)
-
-
-def _checked(file: SourceFile, content: bytes) -> bytes:
-    if hashlib.sha256(content).hexdigest() != file.digest:
-        raise UsageError(f"snapshot: {file.path} has changed since it was read; take the snapshot again")
-    return content
-
-
 SLICE = 200                    # contents removed per transaction, so that heartbeats are not blocked
 
 
 class ArtifactVerbs(Verbs):
-    """Methods to put, list, open and collect artifacts.
+    """Methods to put, list, open and collect artifacts and snapshots.
 
     A content is written first and named afterwards. In between a collection may remove it. Naming and
     removing both hold the database's write lock, and naming checks that the content still exists: if not,
@@ -117,3 +77,33 @@ class ArtifactVerbs(Verbs):
             named |= set(connection.execute(sql.SOURCES_NAMED, (asked, since)).fetchall())
             unnamed = [(digest, size) for digest, size in contents if (digest,) not in named]
             return [size if dry_run else self._blobs.remove(digest) for digest, size in unnamed]
+
+    def put_snapshot(self, snapshot: Snapshot, read: Callable[[str], bytes]) -> None:
+        listed = [[file.path, file.digest, file.size] for file in snapshot.files]
+        files = to_text(storable(listed, "snapshot"))
+        for _ in range(TRIES):
+            for file in snapshot.files:
+                if self._blobs.has(file.digest, file.size):
+                    continue
+                content = read(file.path)
+                if hashlib.sha256(content).hexdigest() != file.digest:
+                    raise UsageError(f"snapshot: {file.path} has changed since it was read; take the "
+                                     "snapshot again")
+                self._blobs.keep_stream(io.BytesIO(content))
+            with self._database.writing() as connection:
+                if all(self._blobs.has(file.digest, file.size) for file in snapshot.files):
+                    connection.execute(sql.KEEP_SNAPSHOT, (snapshot.digest, files, sql.now()))
+                    return
+        raise StoreError(f"{self._blobs.root}: contents of a snapshot were removed {TRIES} times while it "
+                         "was written; check that no other program cleans this folder")
+
+    def snapshot(self, digest: str) -> Snapshot:
+        with self._database.using() as connection:
+            row = connection.execute(sql.SNAPSHOT, (digest,)).fetchone()
+        if row is None:
+            raise NotFound(f"no snapshot {ascii(digest)[1:13]}… of source code in this store")
+        return Snapshot(files=tuple(SourceFile(path=path, digest=content, size=size)
+                                    for path, content, size in from_text(row[0])))
+
+    def open_content(self, digest: str) -> IO[bytes]:
+        return self._blobs.open(digest)

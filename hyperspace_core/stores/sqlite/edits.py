@@ -20,7 +20,7 @@ from hyperspace_core.stores.sqlite.runs import record
 
 
 class EditVerbs(Verbs):
-    """Transitions T9, T11 and T14, notes, and deletion."""
+    """Transitions T9, T11 and T14, notes, deletion, and restoring the runs of another store."""
 
     def cancel(self, run: int) -> State:
         return self._ask(run, Verb.CANCEL, lambda before: Command.CANCEL)
@@ -77,6 +77,15 @@ class EditVerbs(Verbs):
                 connection.execute(sql.DELETE, (wanted,))
         return [run for run, _ in found]
 
+    def restore(self, records: Sequence[RunRecord]) -> list[int]:
+        rows = [_row_of(record) for record in records]
+        attempts = [[_attempt_row(attempt) for attempt in record.attempts] for record in records]
+        with self._database.writing() as connection:
+            ids = [_restored(connection, row, tried) for row, tried in zip(rows, attempts, strict=True)]
+            for project in {row["project"] for row in rows if row["state"] is State.QUEUED}:
+                ring(connection, project)
+        return ids
+
     def _ask(self, run: int, verb: Verb, command: Callable[[Standing], Command]) -> State:
         """Change the state at once, or send a command to a running run's owner."""
         with self._database.writing() as connection:
@@ -98,19 +107,6 @@ def _moved(connection: sqlite3.Connection, run: int, before: Standing, verb: Ver
 # -- Restoring of another store's records, unchanged except for their ids --
 
 _WAITING = (State.QUEUED, State.PAUSED)
-
-
-class RestoringVerbs(Verbs):
-    """The method that stores runs of another store."""
-
-    def restore(self, records: Sequence[RunRecord]) -> list[int]:
-        rows = [_row_of(record) for record in records]
-        attempts = [[_attempt_row(attempt) for attempt in record.attempts] for record in records]
-        with self._database.writing() as connection:
-            ids = [_restored(connection, row, tried) for row, tried in zip(rows, attempts, strict=True)]
-            for project in {row["project"] for row in rows if row["state"] is State.QUEUED}:
-                ring(connection, project)
-        return ids
 
 
 def _restored(connection: sqlite3.Connection, row: dict[str, Any], attempts: list[sql.Row]) -> int:

@@ -11,20 +11,19 @@ from hyperspace_core.records import codec
 from hyperspace_core.records.run import WorkerInfo
 from hyperspace_core.storage import Maintenance, Migrations, Searches, Sources, Store, StoreInfo, this_version
 from hyperspace_core.stores.sqlite import schema, sql
-from hyperspace_core.stores.sqlite.artifacts import ArtifactVerbs, SourceVerbs
+from hyperspace_core.stores.sqlite.artifacts import ArtifactVerbs
 from hyperspace_core.stores.sqlite.base import Verbs
 from hyperspace_core.stores.sqlite.blobs import Blobs
 from hyperspace_core.stores.sqlite.connection import Database, step
-from hyperspace_core.stores.sqlite.edits import EditVerbs, RestoringVerbs, RewritingVerbs
+from hyperspace_core.stores.sqlite.edits import EditVerbs, RewritingVerbs
 from hyperspace_core.stores.sqlite.opening import opened, path_of
 from hyperspace_core.stores.sqlite.queue import LeaseVerbs, QueueVerbs
 from hyperspace_core.stores.sqlite.runs import ReadingVerbs, SeriesVerbs
 from hyperspace_core.stores.sqlite.searches import SearchVerbs
 
-# -- Maintenance of a store: information, search for damage, and upgrade --
 
 class UpkeepVerbs(Verbs):
-    """Methods for the store as a whole."""
+    """Methods for the store as a whole, and the register of workers."""
 
     url: str
 
@@ -76,17 +75,6 @@ class UpkeepVerbs(Verbs):
             database.refusal = None
         return version, schema.SCHEMA
 
-
-def _size(path: Path) -> int:
-    """Bytes of the file and its log."""
-    return sum(each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists())
-
-
-# -- The register of workers --
-
-class WorkerVerbs(Verbs):
-    """Register, unregister and list workers."""
-
     def present(self, worker: WorkerInfo) -> None:
         text = codec.worker_text(worker)
         with self._database.writing() as connection:
@@ -103,8 +91,13 @@ class WorkerVerbs(Verbs):
         return [codec.worker_of(project, info, beat, seen_at) for info, beat, seen_at in rows]
 
 
-class SqliteStore(QueueVerbs, LeaseVerbs, EditVerbs, RestoringVerbs, ReadingVerbs, SeriesVerbs,
-                  ArtifactVerbs, SourceVerbs, RewritingVerbs, SearchVerbs, WorkerVerbs, UpkeepVerbs,
+def _size(path: Path) -> int:
+    """Bytes of the file and its log."""
+    return sum(each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists())
+
+
+class SqliteStore(QueueVerbs, LeaseVerbs, EditVerbs, ReadingVerbs, SeriesVerbs,
+                  ArtifactVerbs, RewritingVerbs, SearchVerbs, UpkeepVerbs,
                   Sources, Searches, Migrations, Maintenance, Store):
     """The SQLite store; threads and processes of one machine may share its file."""
 
