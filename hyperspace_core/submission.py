@@ -100,10 +100,8 @@ def plan(project: Project, problem: Problem, config: Mapping[str, Any] | None, w
     first, config = take_seed(written, signature, given=wishes.seed, task=problem.seed)
     completed = project.complete(problem.scenario, config)
     seeds = _seeds(first, wishes)
-    runs = _repeated(project.name, problem.task, without_unquoted(written, completed), wishes, seeds)
-    return [replace(run, scenario=problem.scenario, metric=problem.metric, parent=parent,
-                    config=completed | {"seed": seed} if "seed" in completed else completed)
-            for run, seed in zip(runs, seeds, strict=True)]
+    return _repeated(project.name, problem.task, without_unquoted(written, completed), wishes, seeds,
+                     scenario=problem.scenario, metric=problem.metric, parent=parent, config=completed)
 
 
 def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str, Any] | None,
@@ -120,9 +118,9 @@ def plan_unseen(project: str, name: str, task: Task | None, config: Mapping[str,
     if not open_still:
         own = None if task is None else task.seed
         seeds = _seeds(choose_seed(written, given=wishes.seed, task=own), wishes)
-    runs = _repeated(project, check_task_name(name), without_unquoted(written), wishes, seeds)
-    return [replace(run, validated=False, scenario=None if task is None else task.scenario,
-                    metric=Metric() if task is None else task.metric) for run in runs]
+    return _repeated(project, check_task_name(name), without_unquoted(written), wishes, seeds,
+                     validated=False, scenario=None if task is None else task.scenario,
+                     metric=Metric() if task is None else task.metric)
 
 
 def _seeds(first: int, wishes: SubmitOptions) -> list[int]:
@@ -130,12 +128,15 @@ def _seeds(first: int, wishes: SubmitOptions) -> list[int]:
 
 
 def _repeated(project: str, task: str, written: Tree, wishes: SubmitOptions,
-              seeds: Sequence[int | None]) -> list[NewRun]:
-    """The runs of one config, one for each seed."""
+              seeds: Sequence[int | None], *, config: Tree | None = None, **others: Any) -> list[NewRun]:
+    """The runs of one config, one for each seed, which a config with a parameter `seed` holds, too."""
     template = NewRun(
         uid="", project=project, task=task, submitted=written, submitted_by=user_at_host(),
-        priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, max_failures=wishes.retries)
-    return [replace(template, uid=uuid.uuid4().hex, seed=seed) for seed in seeds]
+        priority=wishes.priority, tags=tuple(wishes.tags), note=wishes.note, max_failures=wishes.retries,
+        **others)
+    return [replace(template, uid=uuid.uuid4().hex, seed=seed,
+                    config=config | {"seed": seed} if config and "seed" in config else config)
+            for seed in seeds]
 
 
 def iter_plan(project: Project, problem: Problem, grid: Mapping[str, Any],
@@ -175,10 +176,7 @@ def checked_plan(project: Project, problem: Problem, grid: Mapping[str, Any], wi
 
 def plan_rerun(project: Project, record: RunRecord, changes: Mapping[str, Any] | None,
                wishes: SubmitOptions) -> list[NewRun]:
-    """Plan a past run again: its config with changes, its scenario and seed.
-
-    Raises `ConfigError`.
-    """
+    """Plan a past run again: its config with changes, its scenario and seed. Raises `ConfigError`."""
     problem = problem_of_run(record)
     changed = _as_tree(changes, project)
     before = record.effective_config
@@ -199,10 +197,9 @@ def plan_rerun_of_old(record: RunRecord, before: Rewritten | None, changes: Mapp
     base = had.config if had.config is not None else record.submitted
     config = merge(base, {key: value for key, value in changed.items() if key != "seed"})
     seeds = _seeds(choose_seed(changed, given=wishes.seed, task=record.seed), wishes)
-    runs = _repeated(record.project, record.task, merge(record.submitted, changed), wishes, seeds)
-    return [replace(run, scenario=had.scenario, metric=record.metric, parent=record.id, validated=False,
-                    config=config | {"seed": seed} if "seed" in config else config)
-            for run, seed in zip(runs, seeds, strict=True)]
+    return _repeated(record.project, record.task, merge(record.submitted, changed), wishes, seeds,
+                     scenario=had.scenario, metric=record.metric, parent=record.id, validated=False,
+                     config=config)
 
 
 def _split_seeds(grid: Tree) -> tuple[Tree, list[int]]:

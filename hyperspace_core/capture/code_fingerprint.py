@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from hyperspace_core.capture.code_graph import Bindings, Modules, value_of
 from hyperspace_core.capture.data_fingerprint import fingerprint
-from hyperspace_core.capture.files import FileStamp
+from hyperspace_core.capture.files import FileStamp, stamp_at
 from hyperspace_core.capture.project_modules import CORE, code_units
 from hyperspace_core.capture.syntax import Imported, Reference
 from hyperspace_core.components import Scenario
@@ -215,7 +215,7 @@ class Reach:
     def _files(self) -> tuple[tuple[str, FileStamp | None], ...]:
         files = {file for name, found in self._seen.items() if found is not None
                  for file in [self.modules.file(name)] if file is not None}
-        return tuple((file, self.modules.stamp(file)) for file in sorted(files))
+        return tuple((file, stamp_at(file)) for file in sorted(files))
 
 
 def _plain(target: CodeName | str) -> CodeName | str:
@@ -338,8 +338,7 @@ class _Fingerprints:
 
     def reached(self, key: Any, roots: Iterable[CodeName], held: HeldNames | None = None) -> str:
         known = self._reached.get(key)
-        if known is None or known.typed or any(
-                self.modules.stamp(file) != stamp for file, stamp in known.files):
+        if known is None or known.typed or any(stamp_at(file) != stamp for file, stamp in known.files):
             known = self._reached[key] = Reach(self.modules, held or {}).of(roots)
         return known.fingerprint
 

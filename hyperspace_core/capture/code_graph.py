@@ -6,7 +6,6 @@ import ast
 import copy
 import importlib.machinery
 import linecache
-import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from hyperspace_core.capture import syntax
-from hyperspace_core.capture.files import FileStamp, stamp_of
+from hyperspace_core.capture.files import FileStamp, stamp_at
 from hyperspace_core.capture.project_modules import CORE, in_place
 from hyperspace_core.config.tree import MISSING
 
@@ -205,14 +204,8 @@ class Modules:
         """Whether a name is a package of the project, with or without `__init__`."""
         return self.is_own(name) and bool(_folders(name))
 
-    def stamp(self, file: str) -> FileStamp | None:
-        try:
-            return stamp_of(os.stat(file))  # noqa: PTH116 - called for several files before every run
-        except OSError:
-            return None
-
     def _parse(self, name: str, file: str) -> Bindings | None:
-        stamp = self.stamp(file)
+        stamp = stamp_at(file)
         if stamp is None:
             return None
         known = self._parsed.get(name)

@@ -27,11 +27,16 @@ def stamp_of(status: os.stat_result) -> FileStamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
 
 
-def digest_of(path: str, stamp: FileStamp) -> Digest:
-    """The digest of a file with this stamp; of the current content if changed.
+def stamp_at(file: str | Path) -> FileStamp | None:
+    """The stamp of a file; None if there is none."""
+    try:
+        return stamp_of(os.stat(file))  # noqa: PTH116 - called for every file before every run
+    except OSError:
+        return None
 
-    Raises `OSError`.
-    """
+
+def digest_of(path: str, stamp: FileStamp) -> Digest:
+    """The digest of a file with this stamp; of the current content if changed. Raises `OSError`."""
     known = _known.get(path)
     if known is not None and known[0] == stamp:
         return known[1]

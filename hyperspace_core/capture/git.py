@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperspace_core.capture import worktree
+from hyperspace_core.capture.files import FileStamp, stamp_at
 from hyperspace_core.capture.project_modules import loaded_below
 from hyperspace_core.capture.worktree import GitUnavailable, Uncommitted, WorkTree
 from hyperspace_core.markers import hookimpl
@@ -37,7 +38,7 @@ HURRIED_S = 1.0                # limit of a git call while a worker waits for it
 
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-optional-locks")
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
-TreeStamp = tuple[tuple[str, int, int], ...]
+TreeStamp = tuple[tuple[str, FileStamp | None], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class GitCapture:
         if isinstance(repository, GitUnavailable):
             return repository
         files = loaded_below(repository.top)
-        stamp = _stamp((*repository.watched, *files))
+        stamp = tuple((file, stamp_at(file)) for file in (*map(str, repository.watched), *files))
         seen = self._seen.get(source)
         fresh_s = FRESH_S if self._limit_s is None else FRESH_S / 2
         if seen is None or seen.stamp != stamp or time.monotonic() - seen.at > fresh_s:
@@ -173,17 +174,6 @@ def _gitpython() -> Any:
         else:
             os.environ[name] = before
     return git
-
-
-def _stamp(files: tuple[Path | str, ...]) -> TreeStamp:
-    found = []
-    for file in files:
-        try:
-            status = os.stat(file)  # noqa: PTH116 - called for every file before every run
-        except OSError:
-            continue
-        found.append((str(file), status.st_mtime_ns, status.st_size))
-    return tuple(found)
 
 
 # -- Uncommitted changes as a snapshot: the patch, and untracked files --

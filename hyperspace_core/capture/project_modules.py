@@ -16,6 +16,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hyperspace_core.capture.files import FileStamp, stamp_at
 from hyperspace_core.config.tree import MISSING
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _framework_plugins(project: Project) -> set[str]:
 
 # -- Detection of source files that were edited since this process imported them --
 
-_checked: dict[str, tuple[int, int]] = {}      # file → its stamp when it last matched the imported code
+_checked: dict[str, FileStamp] = {}      # file → its stamp when it last matched the imported code
 
 
 def edited_since_import(project: Project) -> list[str]:
@@ -227,17 +228,12 @@ def edited_since_import(project: Project) -> list[str]:
 
 
 def _is_live(path: Path) -> bool:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - called for every file before every run
-    except OSError:
+    stamp = stamp_at(path)
+    if stamp is None:
         return False
-    stamp = status.st_mtime_ns, status.st_size
-    if _checked.get(str(path)) == stamp:
-        return True
-    live = _says_what_is_loaded(path)
-    if live:
+    if _checked.get(str(path)) != stamp and _says_what_is_loaded(path):
         _checked[str(path)] = stamp
-    return live
+    return _checked.get(str(path)) == stamp
 
 
 def _says_what_is_loaded(path: Path) -> bool:

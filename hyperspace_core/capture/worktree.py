@@ -14,6 +14,7 @@ from hyperspace_core.capture.project_modules import INSTALLED
 
 # -- Parsers of git's machine-readable outputs, in which names are separated by NUL --
 
+_BLANKS = {"1 ": 8, "2 ": 9, "u ": 10}         # kind of a changed file → blanks before its name
 _OURS = ("system", "global", "command")        # scopes that a repository cannot write
 
 
@@ -67,13 +68,10 @@ def parse_status(output: bytes) -> Status:
             commit = _unless(text.removeprefix("# branch.oid "), "(initial)")
         elif text.startswith("# branch.head "):
             branch = _unless(text.removeprefix("# branch.head "), "(detached)")
-        elif text[:2] == "1 ":
-            changed.append(text.split(" ", 8)[-1])
-        elif text[:2] == "2 ":
-            changed.append(text.split(" ", 9)[-1])
-            next(fields, None)                     # the old name
-        elif text[:2] == "u ":
-            changed.append(text.split(" ", 10)[-1])
+        elif text[:2] in _BLANKS:
+            changed.append(text.split(" ", _BLANKS[text[:2]])[-1])
+            if text[:2] == "2 ":
+                next(fields, None)                 # the old name
     return Status(commit=commit, branch=branch, changed=changed)
 
 

@@ -87,12 +87,12 @@ def read_method(owner: type, method: str) -> Signature:
     found = inspect.getattr_static(owner, method, None)
     if found is None:
         raise RegistrationError(f"{owner.__name__} has no method {method}()")
-    function = found.__func__ if isinstance(found, staticmethod | classmethod) else found
-    if not callable(function):
-        raise RegistrationError(f"{owner.__name__}.{method} is not a method but {type(found).__name__}")
-    static = isinstance(found, staticmethod)
-    name = getattr(function, "__name__", method) if static else f"{owner.__name__}.{method}"
-    return _read(_method_source(owner, method, name, owner.__mro__))
+    source = _method_source(owner, method, f"{owner.__name__}.{method}", owner.__mro__)
+    if not callable(source.function):
+        raise RegistrationError(f"{source.name} is not a method but {type(found).__name__}")
+    if not source.bound:
+        source = dataclasses.replace(source, name=getattr(source.function, "__name__", method))
+    return _read(source)
 
 
 def _method_source(owner: type, method: str, name: str, bases: tuple[type, ...]) -> _Source:

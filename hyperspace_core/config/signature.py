@@ -38,9 +38,8 @@ def tree_of(instance: Any, name_of: NameOf = class_name) -> Tree:
     """
     held = instance.target if isinstance(instance, Lazy) else type(instance)
     family = family_of(held)
-    kind: types.Kind = types.Nested(held) if family is None else types.FamilyKind(family, family)
-    if isinstance(instance, Lazy):
-        kind = types.LazyOf(types.Nested(held) if family is None else types.FamilyKind(family, family))
+    inner = types.Nested(held) if family is None else types.FamilyKind(family, family)
+    kind = types.LazyOf(inner) if isinstance(instance, Lazy) else inner
     tree: Tree = value_tree(instance, kind, held.__name__, name_of)
     _check_built_again(held.__name__, instance)
     return tree
@@ -165,9 +164,8 @@ def _lazy_tree(value: Any, kind: types.LazyOf, where: str, name_of: NameOf) -> T
 
 
 def _items_tree(value: Any, kind: types.ListOf | types.TupleOf, where: str, name_of: NameOf) -> list[Any]:
-    allowed: tuple[type, ...] = (list, tuple)
-    if isinstance(kind, types.ListOf):
-        allowed = (list, tuple) if kind.into is list else (set, frozenset, list, tuple)
+    a_set = isinstance(kind, types.ListOf) and kind.into is not list
+    allowed: tuple[type, ...] = (set, frozenset, list, tuple) if a_set else (list, tuple)
     if not isinstance(value, allowed) or not isinstance(value, Collection):
         raise _unfit(value, kind, where)
     held: list[Any] = [*value]

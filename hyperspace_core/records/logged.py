@@ -112,10 +112,7 @@ def check_step(name: str, step: Any) -> int:
 
 
 def check_label(name: Any) -> str:
-    """Check an artifact's label: a relative path valid on every system.
-
-    Raises `ValueNotStorable`.
-    """
+    """Check an artifact's label: a relative path valid on every system. Raises `ValueNotStorable`."""
     parts = name.split("/") if is_name(name) else [""]
     if {"", ".", ".."} & set(parts) or "\\" in name or ":" in parts[0]:
         raise ValueNotStorable(f"artifact name {_short(name)}: use a plain relative name such as "

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from hyperspace_core.config.complete import check_seed
 from hyperspace_core.config.tree import CLASS_NAME, Tree, copied, match_key, shown, too_deep
-from hyperspace_core.errors import ConfigError, TaskError, nearest
+from hyperspace_core.errors import ConfigError, TaskError, did_you_mean, nearest
 from hyperspace_core.records.run import Goal, Metric
 
 MAX_METRIC_NAME = 200
@@ -116,9 +116,8 @@ def _metric(section: Any, problems: list[str]) -> Metric:
         return Metric()
     goals = get_args(Goal)
     if goal not in goals:
-        near = nearest(str(goal), goals)
-        meant = f"; did you mean '{near}'?" if near else ""
-        problems.append(f"`metric.goal`: expected {' or '.join(goals)}, found {shown(goal)}{meant}")
+        problems.append(f"`metric.goal`: expected {' or '.join(goals)}, found {shown(goal)}"
+                        f"{did_you_mean(str(goal), goals)}")
         return Metric()
     return Metric(name=name, goal=goal)
 

@@ -101,7 +101,8 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
     now = (clock or SystemClock()).now()
     settings = store.settings(project)
     counts = store.count(RunFilter(project=project))
-    lines = [_line(worker, now, settings.ttl_s, is_dead) for worker in store.workers(project)]
+    lines = [WorkerLine(worker=worker, life=life_of(worker, now, settings.ttl_s, is_dead),
+                        seen_s=_seen_s(worker, now)) for worker in store.workers(project)]
     workers = [line for line in lines
                if line.life == "alive" or (line.seen_s or 0.0) <= FORGOTTEN.total_seconds()]
     running = _found(store, project, State.RUNNING, ORDER_NEWEST, None) if counts.get(State.RUNNING) else []
@@ -155,11 +156,6 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
     waits = search.state is SearchState.OPEN and not paused
     return SearchLine(search=search, counts=store.count(own), best=best,
                       why=why_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
-
-
-def _line(worker: WorkerInfo, now: datetime, ttl_s: float, is_dead: Callable[[Owner], bool]) -> WorkerLine:
-    life = life_of(worker, now, ttl_s, is_dead)
-    return WorkerLine(worker=worker, life=life, seen_s=_seen_s(worker, now))
 
 
 def _seen_s(worker: WorkerInfo, now: datetime) -> float | None:
