@@ -229,13 +229,13 @@ class CommandContext:
         here = any(found.name == self.name for found in installed_projects())
         # a misspelt name must not create an empty store
         if not here and self.file is not None and not self.file.exists():
-            self._unknown()
+            self.project()                 # raises an error about the name
         if self._typed_storage and self.file is not None and not self.file.exists():
             warn(f"{self.file}: no store at this path; creating a new, empty one")
         store = open_store(self.url, self.extensions, self.name)
         click.get_current_context().call_on_close(store.close)
         if not here and store.ids(self.name) is None and not searches_of(store, self.name):
-            self._unknown()
+            self.project()
         return store
 
     def study(self, tasks_dir: Path | None = None) -> Study:
@@ -246,9 +246,6 @@ class CommandContext:
         click.get_current_context().call_on_close(study.close)
         self._warned(study.extensions)
         return study
-
-    def _unknown(self) -> None:
-        self.project()                     # raises an error about the name
 
     @staticmethod
     def _warned(extensions: Extensions) -> Extensions:

@@ -211,17 +211,12 @@ def show_leaves(page: Page, leaves: Iterable[WrittenLeaf]) -> None:
 
 def exact(value: Any) -> str:
     """A value as the command line takes it: JSON, or text without quotes."""
-    if isinstance(value, str) and value and value == value.strip() and not _reads_as_json(value):
-        return value
+    if isinstance(value, str) and value and value == value.strip():
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _reads_as_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 # -- The parameters of a class or scenario on a page, one line each --

@@ -38,44 +38,24 @@ def warm_up() -> None:
     job = Job(run=0, uid="", attempt=0, project="", task="", scenario={"className": "Rehearsal"},
               config={"value": 1.0}, submitted={}, metric_name="result", metric_goal="maximize", seed=0,
               validated=True, tasks_dir=None, no_plugins=(), workdir=tempfile.gettempdir())
+    project = SimpleNamespace(
+        distribution="", complete=lambda scenario, config: config,
+        build_scenario=lambda tree: SimpleNamespace(),
+        build_arguments=lambda scenario, config, run: config)
+    section = Section("rehearsal", {"text": "", "number": 1})
+    extensions = SimpleNamespace(
+        hook=SimpleNamespace(hyperspace_seed=lambda seed: None, hyperspace_execute=_log_one_of_each),
+        each=lambda name, **arguments: [("rehearsal", section)] if name == "hyperspace_capture" else [],
+        observers=lambda name, **arguments: None)
+    with written(job) as file:
+        job = read_job(os.dup(file.fileno()))
     reader, writer = os.pipe()
     try:
         sink = ChannelSink(writer)
-        execute(_passed(job), sink, cast("Extensions", _Extensions()), cast("Project", _Project()),
-                on_run=lambda run: None)
+        execute(job, sink, cast("Extensions", extensions), cast("Project", project), on_run=lambda run: None)
         sink.close()
     finally:
         os.close(reader)
-
-
-def _passed(job: Job) -> Job:
-    with written(job) as file:
-        return read_job(os.dup(file.fileno()))
-
-
-class _Project:
-    distribution = ""
-
-    def complete(self, scenario: Any, config: Any) -> Any:
-        return config
-
-    def build_scenario(self, tree: Any) -> Any:
-        return SimpleNamespace()
-
-    def build_arguments(self, scenario: Any, config: Any, run: Run) -> Any:
-        return config
-
-
-class _Extensions:
-    def __init__(self) -> None:
-        self.hook = SimpleNamespace(hyperspace_seed=lambda seed: None, hyperspace_execute=_log_one_of_each)
-
-    def each(self, name: str, **arguments: Any) -> Any:
-        section = Section("rehearsal", {"text": "", "number": 1})
-        return [("rehearsal", section)] if name == "hyperspace_capture" else []
-
-    def observers(self, name: str, **arguments: Any) -> None:
-        pass
 
 
 def _log_one_of_each(run: Run, scenario: Any) -> Any:

@@ -91,18 +91,15 @@ def _execute(descriptors: list[int], opened: Opening | None) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process_io.redirect(printed)
     os.close(printed)
-    if opened is None:
-        _fresh_interpreter(channel, answers, job)
+    if opened is None:                             # a fresh interpreter
+        given = (channel, answers, job)
+        for descriptor in given:
+            os.set_inheritable(descriptor, True)
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "hyperspace_core.execution.child",
+                                  *map(str, given)])
     from hyperspace_core.execution.child import run_and_exit
 
     run_and_exit(channel, answers, job, opened)
-
-
-def _fresh_interpreter(*descriptors: int) -> NoReturn:
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, True)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "hyperspace_core.execution.child",
-                              *map(str, descriptors)])
 
 
 KEPT_WARM_S = 2.0              # how often the capture caches are refreshed while runs start
@@ -260,7 +257,9 @@ def _guard(begin: protocol.Begin, control: protocol.Control, end: socket.socket)
         opening = _open(begin, control)
         if opening is None:
             return
-        _prepare(opening)
+        from hyperspace_core.execution import child  # noqa: F401 - and its imports, before the first run
+
+        prepare_for_forks(opening.project)
     ForkServer(control, end, opening, begin.grace_s).loop()
 
 
@@ -278,14 +277,6 @@ def _open(begin: protocol.Begin, control: protocol.Control) -> Opening | None:
     opened = described(opening, read_since_ns=began)
     control.send(opened)
     return opening if begin.role == "fork" and opened.unsafe is None else None
-
-
-def _prepare(opening: Opening) -> Opening:
-    """Do the work that all runs share, before the first."""
-    from hyperspace_core.execution import child  # noqa: F401 - and its imports
-
-    prepare_for_forks(opening.project)
-    return opening
 
 
 if __name__ == "__main__":

@@ -201,7 +201,11 @@ class ForkServerProcess:
             return word
         if isinstance(word, protocol.CannotOpen):
             raise ProjectError(word.reason)
-        raise ProjectError("the fork server is closed" if self._ending else self._explained())
+        if self._ending:
+            raise ProjectError("the fork server is closed")
+        how = how_it_ended(self._process.wait(LEAVE_S))        # user code ended it
+        said = what_it_said(self._printed)
+        raise ProjectError(f"project '{self._project}': importing it ended the process: {how}{said}")
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -249,12 +253,6 @@ class ForkServerProcess:
             if time.monotonic() > deadline:        # stopped or stuck: the end of the socket follows
                 self._process.kill()
 
-    def _explained(self) -> str:
-        """The error where user code ended the process during its import."""
-        how = how_it_ended(self._process.wait(LEAVE_S))
-        return f"project '{self._project}': importing it ended the process: {how}" + what_it_said(
-            self._printed)
-
 
 def how_it_ended(code: int) -> str:
     """`exit code 3`, `signal 9 (SIGKILL)`, from what `subprocess` gives."""
@@ -294,9 +292,7 @@ class ProjectView:
     """The worker's description of its project, which it does not import."""
 
     tasks: tuple[str, ...]
-    forks: bool                    # whether runs are forked from a process with the project
-    note: str | None               # why not, where forks were wanted
-    plugins: tuple[str, ...]
+    note: str | None               # why runs are not forked, where that was wanted
     renewals: int                  # how often changed sources were read again
     snapshot: str | None           # of its code; None without one
 
@@ -331,8 +327,7 @@ class Supervisor:
         """The project as it is on disk now. Raises `ProjectError`."""
         with self._lock:
             opened, _ = self._fresh()
-        return ProjectView(tasks=opened.tasks, forks=self._warm and opened.unsafe is None,
-                           note=opened.unsafe if self._warm else None, plugins=opened.plugins,
+        return ProjectView(tasks=opened.tasks, note=opened.unsafe if self._warm else None,
                            renewals=self._renewals, snapshot=opened.snapshot)
 
     def start(self, job: IO[bytes]) -> Child:

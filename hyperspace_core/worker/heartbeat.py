@@ -101,11 +101,14 @@ class Heartbeat(threading.Thread):
 
     def full_round(self) -> None:
         """Send all heartbeats and do all duties. Raises `StoreError`."""
-        self._full_at = self._soon_at = self._clock.monotonic()
-        self._news = False
-        for held_run in self.held_runs():
+        self._full_at = self._clock.monotonic()
+        self._round(self.held_runs(), (*self._soon, *self._regular))
+
+    def _round(self, held_runs: Iterable[HeldRun], duties: Iterable[Duty]) -> None:
+        self._soon_at, self._news = self._clock.monotonic(), False
+        for held_run in held_runs:
             self._beat(held_run)
-        for duty in (*self._soon, *self._regular):
+        for duty in duties:
             duty()
 
     def _due_at(self) -> float:
@@ -119,7 +122,7 @@ class Heartbeat(threading.Thread):
             if self._failures or self._clock.monotonic() >= self._full_at + self.heartbeat_s:
                 self.full_round()
             else:
-                self._short_round()
+                self._round([one for one in self.held_runs() if one.progress_is_new], self._soon)
         except StoreError as error:
             self._back_off()
             self._note_away(error)
@@ -132,15 +135,6 @@ class Heartbeat(threading.Thread):
                 self.away = False
                 self._tell("the store answers again", logging.WARNING)
                 self._away_changed(False)
-
-    def _short_round(self) -> None:
-        self._soon_at = self._clock.monotonic()
-        self._news = False
-        for held_run in self.held_runs():
-            if held_run.progress_is_new:
-                self._beat(held_run)
-        for duty in self._soon:
-            duty()
 
     def _back_off(self) -> None:
         self._failures += 1

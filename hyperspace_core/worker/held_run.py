@@ -16,7 +16,7 @@ from hyperspace_core.clock import Clock
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.supervisor import Output, ProcessEvent
 from hyperspace_core.records.logged import Progress, ProgressSet
-from hyperspace_core.records.run import Claim, Finish, Lease, Owner, Update
+from hyperspace_core.records.run import Claim, Finish, Owner, Update
 from hyperspace_core.run import Memory, Run
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.hooks import Questions, WorkerHooks
@@ -38,9 +38,7 @@ class RunProcess(Protocol):
 
     over: bool                 # `ChildEnded` has been returned
     killable: bool
-
-    @property
-    def pid(self) -> int: ...
+    pid: int
 
     def events(self, timeout_s: float) -> Sequence[ProcessEvent]:
         """Wait for events, at most `timeout_s`; `ChildEnded` comes once, as the last."""
@@ -75,6 +73,7 @@ class HeldRun:
 
     def __init__(self, claim: Claim, owner: Owner, slot: int, clock: Clock, *, grace_s: float = 30.0) -> None:
         self.claim = claim
+        self.lease = claim.lease
         self.outbox = Outbox(claim.lease, owner)
         self.slot = slot
         self.started_at: datetime = clock.now()
@@ -98,10 +97,6 @@ class HeldRun:
         self._passed_on = RunRequest.NOTHING       # the strongest request to the process so far
         self._kill_at: float | None = None
         self._killed_at: float | None = None
-
-    @property
-    def lease(self) -> Lease:
-        return self.claim.lease
 
     # -- for other threads -----------------------------------------------------------------------------------
 

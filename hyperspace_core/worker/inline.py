@@ -142,7 +142,7 @@ class InlineProcess:
 
     def __init__(self, held_run: HeldRun, workdir: Path, project: Project, extensions: Extensions, *,
                  echo: bool, on_progress: Callable[[Progress], None] | None = None) -> None:
-        self.over = False
+        self.over, self.pid = False, os.getpid()
         self._held_run, self._workdir = held_run, workdir
         self._project, self._extensions = project, extensions
         self._echo, self._on_progress = echo, on_progress
@@ -154,10 +154,6 @@ class InlineProcess:
         self._stop = False
         self._ask_from_elsewhere: Callable[[], None] | None = None     # in the thread of user code
         self._asked: list[Answer] = []
-
-    @property
-    def pid(self) -> int:
-        return os.getpid()
 
     # -- in the thread of user code --------------------------------------------------------------------------
 

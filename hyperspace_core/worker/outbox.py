@@ -197,7 +197,7 @@ class Outbox:
         self._artifacts: list[tuple[str, Path]] = []
         self._points: list[PointTuple] = []
         self._output: list[OutputChunk] = []
-        self._end: AttemptOutcome | None = None
+        self.ending: AttemptOutcome | None = None      # once it is known; `_deliver_end` may replace it
         self._due_at: float | None = None
 
     # -- writing ---------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ class Outbox:
 
     def end(self, ending: AttemptOutcome) -> None:
         """Set the end of the attempt; nothing may follow."""
-        self._end = ending
+        self.ending = ending
         self.hurry()
 
     def hurry(self) -> None:
@@ -246,11 +246,6 @@ class Outbox:
         with self.changed:
             self._due_at = time.monotonic()
             self.changed.notify_all()
-
-    @property
-    def ending(self) -> AttemptOutcome | None:
-        """The end of the attempt, if known; `_deliver_end` may replace it."""
-        return self._end
 
     # -- for the sender --------------------------------------------------------------------------------------
 
@@ -280,8 +275,8 @@ class Outbox:
             self._changes.deliver(store, self.lease, self._remark)
             self._deliver_artifacts(store)
             self._deliver_series(store)
-            if self._end is not None and not self._pending():      # newer data have their own due time
-                self._settle(self._deliver_end(store, self._end))
+            if self.ending is not None and not self._pending():      # newer data have their own due time
+                self._settle(self._deliver_end(store, self.ending))
         except NotFound:
             self._settle(Settlement.GONE)
         except BaseException:
@@ -341,8 +336,8 @@ class Outbox:
         except Exception as error:         # noqa: BLE001 - an unstorable result must not become a lost run
             why = f"the result could not be stored: {error_line(error)}"
             self._remark(why)
-            self._end = Finish(outcome=Outcome.FAILED, reason=why, retry=False)
-            return self._deliver_finish(store, self._end)
+            self.ending = Finish(outcome=Outcome.FAILED, reason=why, retry=False)
+            return self._deliver_finish(store, self.ending)
 
     def _deliver_finish(self, store: Store, finish: Finish) -> Settlement:
         if store.finish(self.lease, finish):
@@ -370,7 +365,7 @@ class Outbox:
     def _ring(self) -> None:
         with self.changed:
             if self._due_at is None:
-                self._due_at = time.monotonic() + (GATHER_S if self._end is None else 0.0)
+                self._due_at = time.monotonic() + (GATHER_S if self.ending is None else 0.0)
                 self.changed.notify_all()
 
 

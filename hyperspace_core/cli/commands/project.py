@@ -205,10 +205,10 @@ class PluginRow:
     """A plugin in the JSON output."""
 
     name: str
-    version: str
-    distribution: str
-    file: str
-    hooks: tuple[str, ...]
+    version: str = ""
+    distribution: str = ""
+    file: str = ""
+    hooks: tuple[str, ...] = ()
     state: str                     # one of `STYLES`
     cause: str = ""                # why it is broken
 
@@ -239,10 +239,9 @@ def plugins(*, context: CommandContext, with_builtins: bool, as_json: bool) -> N
 
 
 def _plugin_rows(extensions: Extensions) -> list[PluginRow]:
-    broken = [PluginRow(name=one.name, version="", distribution=one.distribution, file="", hooks=(),
-                        state="broken", cause=one.cause) for one in extensions.broken]
-    left_out = [PluginRow(name=name, version="", distribution="", file="", hooks=(), state="left out")
-                for name in extensions.disabled]
+    broken = [PluginRow(name=one.name, distribution=one.distribution, state="broken", cause=one.cause)
+              for one in extensions.broken]
+    left_out = [PluginRow(name=name, state="left out") for name in extensions.disabled]
     loaded = [_active(one, "loaded") for one in extensions.loaded]
     return sorted([*loaded, *broken, *left_out], key=lambda one: one.name)
 
