@@ -15,16 +15,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, Self
+from typing import IO, Any, Protocol, Self
 
 from hyperspace_core.config.tree import shown
 from hyperspace_core.errors import HyperspaceError, ValueNotStorable
 from hyperspace_core.records import logged
 from hyperspace_core.records.codec import storable
 from hyperspace_core.records.logged import MAX_INT, MAX_NAME, ArtifactStaged, InfoSet, Points, ProgressSet
-
-if TYPE_CHECKING:
-    from hyperspace_core.records.run import Goal
+from hyperspace_core.records.run import Goal
 
 # -- The receivers of what a live run logs, and the sections of its provenance --
 

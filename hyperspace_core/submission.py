@@ -340,10 +340,10 @@ def _components(project: Project, run: NewRun) -> Tree:
 
 def _git(project: Project) -> Tree | None:
     """The git section of a run's provenance, captured now."""
-    from hyperspace_core.capture.git import GitCapture
+    from hyperspace_core.capture.git import git_of
 
-    for plugin in project.extensions.builtins:
-        if isinstance(plugin, GitCapture):
-            answer = plugin.hyperspace_capture()
-            return answer.data if isinstance(answer, Section) else {"absent": answer.reason}
-    return None
+    git = git_of(project)
+    answer = None if git is None else git.hyperspace_capture()
+    if isinstance(answer, Absent):
+        return {"absent": answer.reason}
+    return None if answer is None else answer.data

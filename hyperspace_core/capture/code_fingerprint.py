@@ -24,13 +24,8 @@ from hyperspace_core.capture.project_modules import CORE, code_units
 from hyperspace_core.capture.syntax import Imported, Reference
 from hyperspace_core.components import Scenario
 from hyperspace_core.config import types
-from hyperspace_core.config.signature import (
-    Parameter,
-    Signature,
-    default_tree,
-    signature_of,
-    signature_of_method,
-)
+from hyperspace_core.config.parameters import Parameter, Signature
+from hyperspace_core.config.signature import default_tree, signature_of, signature_of_method
 from hyperspace_core.config.tree import MISSING, is_json, shown
 from hyperspace_core.run import Absent, Section
 

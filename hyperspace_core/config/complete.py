@@ -137,10 +137,8 @@ class _Completion:
         deep = trees.too_deep(tree)
         if deep is not None:
             raise ConfigError(f"{_at(path)}nested deeper than 64 levels at {deep}")
-        if signature is None:
-            completed = self.value(tree, kind, MISSING, path)
-        else:
-            completed = self.section(tree, signature, MISSING, path)
+        completed = (self.value(tree, kind, MISSING, path) if signature is None else
+                     self.section(tree, signature, MISSING, path))
         if self.problems:
             raise (UnknownClassError if self.unknown_class else ConfigError)(*self.problems)
         return completed
@@ -243,9 +241,8 @@ class _Completion:
     def class_of(self, section: Mapping[str, Any], kind: types.FamilyKind, base: Any,
                  path: str) -> Entry | None:
         """The class that the section, else its default, else the annotation names."""
-        name = section.get(CLASS_NAME, MISSING)
-        if name is MISSING and isinstance(base, dict):
-            name = base.get(CLASS_NAME, MISSING)
+        bases = base if isinstance(base, dict) else {}
+        name = section.get(CLASS_NAME, bases.get(CLASS_NAME, MISSING))
         if name is MISSING:
             own = [e for e in self.registry.entries(kind.family) if e.target is kind.base]
             if own:

@@ -109,11 +109,9 @@ class _Reading:
     def section(self, grid: Mapping[str, Any], signature: Signature | None, base: Any, path: str) -> Node:
         """The product of a section's keys; `base` is the default it changes, as a tree."""
         nodes = []
+        known = {} if signature is None else signature.by_name
         for key, value in grid.items():
-            parameter = None
-            if signature is not None and isinstance(key, str):
-                name = match_key(key, signature.by_name)
-                parameter = signature.by_name[name] if name else None
+            parameter = known.get(match_key(key, known) or "") if isinstance(key, str) else None
             if parameter is None:
                 nodes.append(Leaf(value) if key == CLASS_NAME else self.untyped(value, join(path, key)))
             else:

@@ -11,6 +11,7 @@ import importlib
 import logging
 import pkgutil
 import re
+import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ import pluggy
 from hyperspace_core import hookspecs
 from hyperspace_core.errors import ProjectError, UsageError, did_you_mean, error_line, nearest
 from hyperspace_core.extension.features import RETIRED, moved_to
-from hyperspace_core.extension.installed import entry_points
+from hyperspace_core.extension.installed import Point, entry_points
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
 # -- Register a plugin in a plugin manager: completely, or not at all --
@@ -358,8 +359,6 @@ def with_place(error: BaseException) -> str:
 
 def file_of(plugin: Any) -> str:
     """The source file of a module or of an object's class; "" if there is none."""
-    import sys
-
     module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
     return str(getattr(module, "__file__", None) or "")
 
@@ -375,15 +374,10 @@ def _at(error: BaseException) -> str:
 _VALUE = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """An entry point and its distribution."""
+class Found(Point):
+    """An entry point, with what can be asked of it."""
 
-    name: str
-    group: str
-    distribution: str
-    version: str
-    value: str                     # "package.module" or "package.module:object"
+    __slots__ = ()
 
     @property
     def source(self) -> str:
@@ -413,7 +407,7 @@ class Found:
 
 def find(group: str) -> list[Found]:
     """All entry points of a group, sorted by name and distribution."""
-    found = {Found(**point._asdict()) for point in entry_points() if point.group == group}
+    found = {Found(*point) for point in entry_points() if point.group == group}
     return sorted(found, key=lambda one: (one.name, one.distribution, one.value))
 
 
@@ -427,5 +421,4 @@ def by_name(found: Iterable[Found]) -> dict[str, list[Found]]:
 
 def conflict(found: Iterable[Found]) -> str:
     """The message for several entry points of one name."""
-    sources = " and ".join(one.source for one in found)
-    return f"offered by {sources}; uninstall all but one"
+    return f"offered by {' and '.join(one.source for one in found)}; uninstall all but one"

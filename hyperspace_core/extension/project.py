@@ -21,15 +21,9 @@ from hyperspace_core.config.signature import Signature, default_tree, signature_
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, Tree, join, match_key, shown
 from hyperspace_core.config.walk import ConfigSection, component_sections, own_default, sections
 from hyperspace_core.errors import ConfigError, HyperspaceError, ProjectError, TaskError, UnknownClassError
-from hyperspace_core.extension import manager
+from hyperspace_core.extension import manager, register as registration
 from hyperspace_core.extension.manager import LOAD_ERRORS, Extensions, Found
-from hyperspace_core.extension.register import (
-    NewDefault,
-    Register,
-    Registered,
-    RegisteredMetric,
-    SameBehaviour,
-)
+from hyperspace_core.extension.register import Register, Registered
 from hyperspace_core.markers import COMPONENTS_GROUP, PROJECTS_GROUP
 from hyperspace_core.records.run import Migration
 from hyperspace_core.records.task import Task, check_task_name, parse_task
@@ -44,27 +38,6 @@ _STAGES: Mapping[type, str] = {
     Trainer: "hyperspace_train",
     Scorer: "hyperspace_score",
 }
-
-
-def misplaced_settings(tree: Mapping[str, Any], signature: Signature, registry: Registry,
-                       extensions: Extensions, path: str) -> list[str]:
-    """The problems of a completed tree's sections without `className`, one line each."""
-    problems = []
-    for parameter in signature.parameters:
-        section, family = tree.get(parameter.name), _family_or_settings(parameter.kind)
-        if family is None or not isinstance(section, dict) or CLASS_NAME in section:
-            continue
-        hook = _STAGES.get(family)
-        own = [entry.name for entry in registry.entries(family)
-               if not str(getattr(entry.target, "__module__", "")).startswith("hyperspace_core.")]
-        where = join(path, parameter.name)
-        if own:
-            problems.append(f"`{join(where, CLASS_NAME)}`: missing; choose the {family.__name__}: "
-                            f"{', '.join(own[:20])}")
-        elif hook is not None and not extensions.implements(hook):
-            problems.append(f"`{where}`: a plain settings dict needs a hook that receives it, and nothing "
-                            f"implements {hook}; implement it, or register a {family.__name__}")
-    return problems
 
 
 def _family_or_settings(kind: types.Kind) -> type | None:
@@ -151,9 +124,9 @@ class Project:
     source: Path | None            # folder of the package or module of the entry point
     extensions: Extensions
     migrations: tuple[Migration, ...] = ()             # of stored configs, in the project's order
-    same_behaviour: tuple[SameBehaviour, ...] = ()
-    new_defaults: tuple[NewDefault, ...] = ()
-    metrics: Mapping[str, RegisteredMetric] = field(default_factory=dict)
+    same_behaviour: tuple[registration.SameBehaviour, ...] = ()
+    new_defaults: tuple[registration.NewDefault, ...] = ()
+    metrics: Mapping[str, registration.RegisteredMetric] = field(default_factory=dict)
 
     def task(self, name: str) -> Task:
         """Raises `TaskError` for a task that does not exist or whose file is broken."""
@@ -237,7 +210,22 @@ class Project:
         return arguments if receiver is None else arguments | {receiver: run}
 
     def _check_settings(self, tree: Tree, signature: Signature, path: str) -> None:
-        problems = misplaced_settings(tree, signature, self.registry, self.extensions, path)
+        """Check the sections without `className` of a completed tree. Raises `ConfigError`."""
+        problems = []
+        for parameter in signature.parameters:
+            section, family = tree.get(parameter.name), _family_or_settings(parameter.kind)
+            if family is None or not isinstance(section, dict) or CLASS_NAME in section:
+                continue
+            hook = _STAGES.get(family)
+            own = [entry.name for entry in self.registry.entries(family)
+                   if not str(getattr(entry.target, "__module__", "")).startswith("hyperspace_core.")]
+            where = join(path, parameter.name)
+            if own:
+                problems.append(f"`{join(where, CLASS_NAME)}`: missing; choose the {family.__name__}: "
+                                f"{', '.join(own[:20])}")
+            elif hook is not None and not self.extensions.implements(hook):
+                problems.append(f"`{where}`: a plain settings dict needs a hook that receives it, and "
+                                f"nothing implements {hook}; implement it, or register a {family.__name__}")
         if problems:
             raise ConfigError(*problems)
 

@@ -149,8 +149,7 @@ def _whole(root: Path, artifact: Tree) -> Path:
     check_below(file, f"{root / MANIFEST}: the file {file!a} of artifact {name!a}", "export the run again")
     place: Path = root / file
     try:
-        inside = place.resolve().is_relative_to(root.resolve())
-        if not inside:
+        if not place.resolve().is_relative_to(root.resolve()):
             raise HyperspaceError(f"{place}: is outside the export folder; export the run again")
         with place.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
@@ -18,7 +19,7 @@ from hyperspace_core.config.tree import CLASS_NAME
 # colours and "erase to the end of the line" are dropped; other control characters are escaped
 _HARMLESS = re.compile(r"\x1b\[[0-9;]*[mK]")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def harmless(text: str) -> str:
@@ -66,13 +67,10 @@ def seconds(value: float | None) -> str:
         return f"{value:.1f}s"
     if value < 60:
         return f"{value:.0f}s"
-    for index, (size, unit) in enumerate(_UNITS):
-        if value >= size:
-            whole, rest = divmod(value, size)
-            below, short = _UNITS[index + 1] if index + 1 < len(_UNITS) else (1.0, "s")
-            part = int(rest // below)
-            return f"{int(whole)} {unit} {part} {short}" if part else f"{int(whole)} {unit}"
-    return f"{value:.0f}s"
+    (size, unit), (below, short) = next(pair for pair in pairwise(_UNITS) if value >= pair[0][0])
+    whole, rest = divmod(value, size)
+    part = int(rest // below)
+    return f"{int(whole)} {unit} {part} {short}" if part else f"{int(whole)} {unit}"
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

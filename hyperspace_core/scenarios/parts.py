@@ -148,9 +148,7 @@ def _spread(values: list[float]) -> float:
 def with_setting(target: Any, path: str, value: Any) -> Any:
     """Copy `target` with another value at `path`. Raises `HyperspaceError`."""
     name, _, rest = path.partition(".")
-    if not rest:
-        return _made_anew(target, name, value)
-    return _made_anew(target, name, with_setting(_held(target, name), rest, value))
+    return _made_anew(target, name, with_setting(_held(target, name), rest, value) if rest else value)
 
 
 def setting_owner(target: Any, path: str) -> Any:

@@ -156,10 +156,9 @@ def windows(first: Moment, last: Moment, step: Moment, window: Moment | None) ->
 
     `last` cuts off the last window. Raises `ValueError`, with the text `PARAMETER: problem`.
     """
-    if isinstance(first, int) and not isinstance(last, int):
-        raise ValueError(f"last: expected a whole number, as `first` is, found {last!r}")   # noqa: TRY004
-    if isinstance(last, int) and not isinstance(first, int):
-        raise ValueError(f"last: expected a date, as `first` is, found {last!r}")           # noqa: TRY004
+    if isinstance(first, int) != isinstance(last, int):
+        wanted = "a whole number" if isinstance(first, int) else "a date"
+        raise ValueError(f"last: expected {wanted}, as `first` is, found {last!r}")
     begin, end = _moment("first", first), _moment("last", last)
     dates = isinstance(begin, datetime)
     forward, back = _length("step", step, dates), None if window is None else _length("window", window, dates)
@@ -215,7 +214,4 @@ def _moved(moment: datetime | int, length: tuple[int, timedelta | None], times: 
 
 
 def _written(moment: datetime | int) -> Moment:
-    if isinstance(moment, int):
-        return moment
-    text = moment.isoformat(sep=" ", timespec="auto")
-    return text.removesuffix(" 00:00:00")
+    return moment if isinstance(moment, int) else moment.isoformat(sep=" ").removesuffix(" 00:00:00")
