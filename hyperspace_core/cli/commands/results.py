@@ -22,7 +22,6 @@ from hyperspace_core.results.comparable import ALL, Comparison, CurrentCode, lef
 from hyperspace_core.results.export import checked_format, text_of, write
 from hyperspace_core.results.repeats import Grouped, has_repeats, tabulate_repeats
 from hyperspace_core.results.results import GROUPED, MANY, FirstPage, Results, any_mended, first_page
-from hyperspace_core.results.same_code import differing_files, differing_text
 from hyperspace_core.results.table import best_first, gc_paused, tabulate
 
 if TYPE_CHECKING:
@@ -163,6 +162,8 @@ def results(*, context: CommandContext, task: str | None, wanted: FilterOptions,
 
 def _tell_unseen(context: CommandContext, kept: Sequence[RunRecord], *, named: bool) -> None:
     """Print in which files the code of the shown runs differs, where no fingerprint covers it."""
+    from hyperspace_core.results.same_code import differing_files, differing_text
+
     def project() -> Project | None:
         try:
             return context.project() if is_installed(context) else None

@@ -19,7 +19,6 @@ from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.records.run import NewRun, RunRecord
 from hyperspace_core.results.comparable import existing_runs, without_known
 from hyperspace_core.results.format import counted
-from hyperspace_core.results.same_code import CodeCheck, differing_text
 
 if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
@@ -118,6 +117,8 @@ def _warn_of_twins(study: Study, runs: Iterable[NewRun], task: str) -> None:
 
 def _tell_unseen(store: Store, project: Project, existing: Iterable[int]) -> None:
     """Print in which files the code of existing runs differs, where no fingerprint differs."""
+    from hyperspace_core.results.same_code import CodeCheck, differing_text
+
     code = CodeCheck(store, project)
     for run in existing:
         code.look(store.get(run))
