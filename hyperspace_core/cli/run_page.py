@@ -262,7 +262,9 @@ def show_run(page: Page, record: RunRecord, artifacts: Sequence[Artifact], child
     _head(page, record, children, now)
     _config(page, record, written)
     _numbers(page, record)
-    _files(page, artifacts)
+    if artifacts:
+        page.heading("Artifacts")
+        page.rows([(one.name, byte_count(one.size), f"sha256 {one.digest[:12]}") for one in artifacts])
     show_code(page, record)
     _provenance(page, record)
     _attempts(page, record, now)
@@ -316,12 +318,6 @@ def _numbers(page: Page, record: RunRecord) -> None:
     if record.info:
         page.heading("Info")
         show_tree(page, record.info)
-
-
-def _files(page: Page, artifacts: Sequence[Artifact]) -> None:
-    if artifacts:
-        page.heading("Artifacts")
-        page.rows([(one.name, byte_count(one.size), f"sha256 {one.digest[:12]}") for one in artifacts])
 
 
 def _provenance(page: Page, record: RunRecord) -> None:

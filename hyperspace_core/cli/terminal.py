@@ -187,7 +187,8 @@ class Page:
 
         `hang`: the extra indent of continuation lines, if the line is folded.
         """
-        texts = [(fmt.one_line(text), style) for text, style in map(_styled, pieces)]
+        styled = (piece if isinstance(piece, tuple) else (piece, "") for piece in pieces)
+        texts = [(fmt.one_line(text), style) for text, style in styled]
         spans = [(f"{fmt.GAP if number else ''}{text}", style)
                  for number, (text, style) in enumerate((text, style) for text, style in texts if text)]
         if self._fold and self._room is not None:
@@ -233,10 +234,6 @@ class Page:
     @property
     def text(self) -> str:
         return "\n".join(self._lines)
-
-
-def _styled(piece: Piece) -> tuple[str, str]:
-    return piece if isinstance(piece, tuple) else (piece, "")
 
 
 def _coloured(text: str, style: str) -> str:

@@ -120,7 +120,6 @@ def let_find(code: str) -> None:
 
 def described(opening: Opening, *, read_since_ns: int) -> Opened:
     """Describe a project that this process opened since `read_since_ns` (wall clock)."""
-    plugins = tuple(plugin.name for plugin in opening.extensions.loaded)
     code = project_code(opening.project)
     sources = _sources(opening.project)
     snapshot = None
@@ -129,7 +128,7 @@ def described(opening: Opening, *, read_since_ns: int) -> Opened:
         sources |= {Path(place) for path, place in code.contents.items()
                     if isinstance(place, str) and path.endswith(".py")}
     files = stamps(sources, read_since_ns=read_since_ns)
-    return Opened(tuple(sorted(opening.project.tasks)), plugins, why_not_to_fork(), files, snapshot)
+    return Opened(tuple(sorted(opening.project.tasks)), why_not_to_fork(), files, snapshot)
 
 
 def why_not_to_fork() -> str | None:

@@ -225,7 +225,6 @@ class Opened(msgspec.Struct, frozen=True):
     """From the fork server: the project is open."""
 
     tasks: tuple[str, ...]
-    plugins: tuple[str, ...]
     unsafe: str | None             # why it must not fork; the fork server ends after this message
     stamps: dict[str, tuple[int, int]]     # source file or folder → mtime in ns, size
     snapshot: str | None = None    # of the code; None where there is none

@@ -125,12 +125,7 @@ class WorkerHooks:
         return None
 
     def _turn_off(self, plugin: str, why: str) -> None:
-        with self._lock:
-            known = plugin in self._off                # another slot has reported it
-            self._off.add(plugin)
-        if not known:
-            self._context.tell(f"plugin '{plugin}' offers no more runs to this worker: {OFFER}: {why}",
-                               logging.ERROR)
+        self._report(self._off, plugin, f"offers no more runs to this worker: {OFFER}: {why}")
 
     def _release(self, claim: object) -> None:
         """Release a run that was claimed too late."""
@@ -155,11 +150,14 @@ class WorkerHooks:
 
     def report(self, plugin: str, what: str, why: str) -> None:
         """Report the first failure of a plugin's answers."""
+        self._report(self._reported, plugin, f"{what}: {why}")
+
+    def _report(self, failed: set[str], plugin: str, text: str) -> None:
         with self._lock:
-            known = plugin in self._reported
-            self._reported.add(plugin)
+            known = plugin in failed                   # another slot or run has reported it
+            failed.add(plugin)
         if not known:
-            self._context.tell(f"plugin '{plugin}' {what}: {why}", logging.ERROR)
+            self._context.tell(f"plugin '{plugin}' {text}", logging.ERROR)
 
 
 def _in_time(call: Callable[[], object], stopping: Callable[[], bool],

@@ -43,15 +43,12 @@ def tasks(*, context: CommandContext, task: str | None, tasks_dir: Path | None, 
     if as_json:
         echo_json(found)
         return
-    echo_table(("task", "scenario", "metric", "goal", "seed", "from"),
-               [_row(one) for one in found], empty=f"project '{project.name}' has no tasks")
+    rows = [(one.name, value_text(one.scenario), one.metric.name, one.metric.goal,
+             "" if one.seed is None else str(one.seed), one.origin) for one in found]
+    echo_table(("task", "scenario", "metric", "goal", "seed", "from"), rows,
+               empty=f"project '{project.name}' has no tasks")
     if found:
         echo_hint(f"`hyperspace tasks {found[0].name}` shows one task")
-
-
-def _row(task: Task) -> tuple[str, ...]:
-    seed = "" if task.seed is None else str(task.seed)
-    return (task.name, value_text(task.scenario), task.metric.name, task.metric.goal, seed, task.origin)
 
 
 def _show_task(project: Project, task: Task, as_json: bool) -> None:

@@ -136,8 +136,7 @@ def priority(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOp
 
 def _do(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions, dry_run: bool,
         action: BulkAction) -> int:
-
-    return act(context, select_runs(context, runs, wanted, action), action, dry_run=dry_run)
+    return act(context, *select_runs(context, runs, wanted, action), action, dry_run=dry_run)
 
 
 def _on_search(context: CommandContext, verb: str, runs: tuple[int, ...], wanted: FilterOptions, *,
@@ -162,10 +161,8 @@ def _switch(context: CommandContext, runs: tuple[int, ...], wanted: FilterOption
     if not dry_run and before is not paused:
         context.store.change_settings(context.name, paused=paused)
     state = "paused" if paused else "open"
-    if before is paused:
-        terminal.echo(f"the whole queue is {state} already")
-    else:
-        terminal.echo(f"the whole queue {'would be' if dry_run else 'is'} {state}")
+    would = "would be" if dry_run and before is not paused else "is"
+    terminal.echo(f"the whole queue {would} {state}{' already' if before is paused else ''}")
     return 0
 
 
@@ -207,15 +204,11 @@ def list_queue(*, context: CommandContext, wanted: FilterOptions, limit: int | N
         terminal.echo_note(f"the whole queue is paused; `{context.command('queue resume --all')}` resumes it")
     heads = ("run", "task", "state", "priority", "age", "config", "cannot start")
     now = datetime.now().astimezone()
-    terminal.echo_table(heads, [_row(record, why, now) for record, why in rows],
+    cells = [[str(record.id), record.task, record.state.value, str(record.priority),
+              age(record.submitted_at, now), brief(record.submitted), why or ""] for record, why in rows]
+    terminal.echo_table(heads, cells,
                         empty="no queued or paused run matches" if wanted.options else "the queue is empty")
-    if len(shown) < len(found):
-        terminal.hint_at_more(len(found) - len(shown))
-
-
-def _row(record: RunRecord, why: str | None, now: datetime) -> list[str]:
-    return [str(record.id), record.task, record.state.value, str(record.priority),
-            age(record.submitted_at, now), brief(record.submitted), why or ""]
+    terminal.hint_at_more(len(found) - len(shown))
 
 
 def _waiting(context: CommandContext, wanted: FilterOptions) -> list[RunRecord]:
@@ -248,17 +241,9 @@ class BulkAction:
     why_not: Callable[[RunRecord], str] = lambda record: ""    # it does not fit: cause and cure
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The runs that an action fits, and how many named runs it does not fit."""
-
-    fit: Sequence[RunRecord]
-    refused: int = 0
-
-
 def select_runs(context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions,
-                action: BulkAction) -> Chosen:
-    """Select the runs that the action fits; report named runs that it does not fit.
+                action: BulkAction) -> tuple[list[RunRecord], int]:
+    """Select the runs that the action fits; report and count named runs that it does not fit.
 
     A filter selects only runs that the action fits; the number of other matches is printed.
     """
@@ -271,17 +256,17 @@ def select_runs(context: CommandContext, runs: tuple[int, ...], wanted: FilterOp
             terminal.echo_note(f"{counted(len(others))} that {stay}: {_by_state(others)}")
         elif not fit:
             terminal.echo_note("no run matches")
-        return Chosen(fit)
+        return fit, 0
     for record in others:
         terminal.echo_error(f"run {record.id} is {record.state}: {action.why_not(record)}")
-    return Chosen(fit, len(others))
+    return fit, len(others)
 
 
-def act(context: CommandContext, selected: Chosen, action: BulkAction, *, dry_run: bool) -> int:
-    """Act on the selected runs; one whose state changed meanwhile is refused."""
-    refused = selected.refused
+def act(context: CommandContext, fit: Sequence[RunRecord], refused: int, action: BulkAction, *,
+        dry_run: bool) -> int:
+    """Act on the selected runs; one whose state changed meanwhile is refused, too."""
     done: list[tuple[RunRecord, str]] = []
-    doing = terminal.tracked(selected.fit, action.phrase.format("runs"), len(selected.fit))
+    doing = terminal.tracked(fit, action.phrase.format("runs"), len(fit))
     for record in () if dry_run else doing:
         try:
             done.append((record, action.do(context.store, record)))
@@ -289,7 +274,7 @@ def act(context: CommandContext, selected: Chosen, action: BulkAction, *, dry_ru
             terminal.echo_error(str(error))
             refused += 1
     if dry_run:
-        _tell_plan(selected.fit, action)
+        _tell_plan(fit, action)
     else:
         _tell(done)
     return ExitCode.REFUSED if refused else ExitCode.OK

@@ -208,7 +208,7 @@ def tag(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOptions
     marks = " ".join([*(f"+{one}" for one in add), *(f"-{one}" for one in remove)])
     literal = marks.replace("{", "{{").replace("}", "}}")      # the phrase is a format string
     action = BulkAction(phrase=f"tag {{}} {literal}", do=change)
-    return act(context, select_runs(context, runs, wanted, action), action, dry_run=dry_run)
+    return act(context, *select_runs(context, runs, wanted, action), action, dry_run=dry_run)
 
 
 @click.command
@@ -256,13 +256,13 @@ def delete(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpti
     action = BulkAction(
         phrase="delete {}", do=_delete, fits=lambda record: record.state != "RUNNING",
         why_not=lambda record: f"cancel it first: `{context.command(f'queue cancel {record.id}')}`")
-    selected = select_runs(context, runs, wanted, action)
-    if dry_run or not selected.fit:
-        return act(context, selected, action, dry_run=True)
-    ids = [record.id for record in selected.fit]
+    fit, refused = select_runs(context, runs, wanted, action)
+    if dry_run or not fit:
+        return act(context, fit, refused, action, dry_run=True)
+    ids = [record.id for record in fit]
     listed = ", ".join(map(str, ids[:10])) + (" …" if len(ids) > 10 else "")
     terminal.confirm(f"permanently delete {fmt.counted(len(ids))} ({listed})", yes=yes)
-    code = act(context, selected, action, dry_run=False)
+    code = act(context, fit, refused, action, dry_run=False)
     terminal.echo_hint(f"their artifact files stay in the store until `{context.command('store gc --yes')}`")
     return code
 

@@ -34,22 +34,6 @@ _OF_ATTEMPTS = ("attempt", "attempts", "started_at")
 _COMPARE = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "=": "=", "==": "="}
 
 
-def listing(where: RunFilter, order: str, limit: int | None) -> tuple[str, list[Any]]:
-    """The statement that lists ids of possible matches, and its parameters.
-
-    Give `limit` only where SQL decides the whole filter.
-    """
-    conditions, values = narrowed(where)
-    statement = f"SELECT id FROM runs WHERE {conditions} ORDER BY {_ORDERS[order]}"
-    return (statement, values) if limit is None else (statement + " LIMIT ?", [*values, limit])
-
-
-def counting(where: RunFilter) -> tuple[str, list[Any]]:
-    """The statement that counts runs by state, for a filter that SQL decides alone."""
-    conditions, values = narrowed(where)
-    return f"SELECT state, count(*) FROM runs WHERE {conditions} GROUP BY state", values
-
-
 def narrowed(where: RunFilter) -> tuple[str, list[Any]]:
     """A condition on `runs` that every matching run fulfils, and its parameters."""
     parts: list[tuple[str, list[Any]]] = []
@@ -123,8 +107,10 @@ class ReadingVerbs(Verbs):
 
     def count(self, where: RunFilter) -> dict[State, int]:
         if decided(where):
+            conditions, values = narrowed(where)
+            statement = f"SELECT state, count(*) FROM runs WHERE {conditions} GROUP BY state"
             with self._database.using() as connection:
-                rows = connection.execute(*counting(where)).fetchall()
+                rows = connection.execute(statement, values).fetchall()
             return {State(state): number for state, number in rows}
         ids, alike = self._listed(where, filters.ORDER_NEWEST, None), InternedTrees()
         return dict(Counter(found.state for page in _pages(ids) for found in self._matching(
@@ -136,8 +122,12 @@ class ReadingVerbs(Verbs):
         return None if lowest is None else (lowest, highest)
 
     def _listed(self, where: RunFilter, order: str, limit: int | None) -> list[int]:
+        """The ids of possible matches; `limit`: only where SQL decides the whole filter."""
+        conditions, values = narrowed(where)
+        statement = f"SELECT id FROM runs WHERE {conditions} ORDER BY {_ORDERS[order]} LIMIT ?"
         with self._database.using() as connection:
-            return [run for run, in connection.execute(*listing(where, order, limit)).fetchall()]
+            found = connection.execute(statement, [*values, -1 if limit is None else limit]).fetchall()
+        return [run for run, in found]
 
     def _stream(self, where: RunFilter, ids: Sequence[int], limit: int | None) -> Iterator[RunRecord]:
         left, alike = len(ids) if limit is None else limit, InternedTrees()
