@@ -59,9 +59,10 @@ class Teller:
                     self.ready = event
                     self.out(_line(f"worker {event.worker} of {event.project} {self.waits_for()}"))
                 case events.RunStarted():
-                    self._configs[event.run] = brief(event.record.submitted)
+                    config = self._configs[event.run] = brief(event.record.submitted)
+                    again = f"(attempt {event.attempt})" if event.attempt > 1 else ""
                     if not self.live:
-                        self.out(_line(*started_line(event)))
+                        self.out(_line(f"run {event.run} started", again, event.task, config))
                 case events.Printed():
                     self._print(event.run, self._tapes.setdefault(event.run, Tape()).feed(event.text))
                 case events.RunEnded():
@@ -88,11 +89,6 @@ class Teller:
     def _print(self, run: int, lines: list[str]) -> None:
         for line in lines:
             self.out(f"{run}| {line}" if self._options.slots > 1 else line)
-
-
-def started_line(event: events.RunStarted) -> list[terminal.Piece]:
-    again = f"(attempt {event.attempt})" if event.attempt > 1 else ""
-    return [f"run {event.run} started", again, event.task, brief(event.record.submitted)]
 
 
 def ended_line(event: events.RunEnded) -> list[terminal.Piece]:

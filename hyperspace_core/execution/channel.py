@@ -47,7 +47,10 @@ class ChannelSink:
         data = MESSAGES.frame(message)
         with self._lock:
             if self._muted or self._broken or self._ended:
-                self._warn_muted()
+                if self._muted and not self._broken:
+                    self._broken = True
+                    echo("logged in a process that the run forked: not recorded; log in the run's own "
+                         "process")
                 return
             self._ended = isinstance(message, Ended)
             if not self._waiting() and len(data) <= ATOMIC and self._written(data):
@@ -122,18 +125,11 @@ class ChannelSink:
             return False
         return True
 
-    # -- forks -----------------------------------------------------------------------------------------------
-
     def _mute(self) -> None:
         """Mute a forked process; it needs a new lock, since the copy may be held."""
         self._muted = True
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-
-    def _warn_muted(self) -> None:
-        if self._muted and not self._broken:
-            self._broken = True
-            echo("logged in a process that the run forked: not recorded; log in the run's own process")
 
 
 def _mute_in_forks(sink: ChannelSink) -> None:

@@ -91,8 +91,6 @@ class Child:
         """Send an answer; blocks until the run reads it, so call it in a thread of its own."""
         self._answers.send(number, value)
 
-    # -- reading ---------------------------------------------------------------------------------------------
-
     def _ready(self, descriptors: set[int], timeout_s: float) -> set[int]:
         poll = select.poll()
         for descriptor in descriptors:
@@ -261,19 +259,14 @@ def how_it_ended(code: int) -> str:
 
 def what_it_said(printed: IO[bytes]) -> str:
     """The output in a file as text to append to a message; empty without output."""
-    said = _head_and_tail(printed).decode("utf-8", "backslashreplace").strip()
+    size = printed.seek(0, os.SEEK_END)
+    printed.seek(0)
+    data = printed.read(2 * SHOWN_BYTES)
+    if size > len(data):                           # the cause may stand at either end
+        printed.seek(size - SHOWN_BYTES)
+        data = data[:SHOWN_BYTES] + b"\n[...]\n" + printed.read()
+    said = data.decode("utf-8", "backslashreplace").strip()
     return f"\n{said}" if said else ""
-
-
-def _head_and_tail(file: IO[bytes]) -> bytes:
-    """Head and tail of long output: the cause may stand at either end."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    if size <= 2 * SHOWN_BYTES:
-        return file.read()
-    head = file.read(SHOWN_BYTES)
-    file.seek(size - SHOWN_BYTES)
-    return head + b"\n[...]\n" + file.read()
 
 
 def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:

@@ -36,7 +36,8 @@ def show(context: CommandContext, run: int, original: bool, as_json: bool) -> No
     if original:
         record = _as_it_was(context.store, record)
     artifacts = context.store.artifacts(record.id) if record.attempts else []
-    children = _children(context.store, record)
+    of_run = RunFilter(project=record.project, parent=record.id)
+    children = [child.id for child in context.store.find(of_run, order=ORDER_OLDEST)]
     if as_json:
         echo_json(to_json(record) | {"artifacts": artifacts, "children": children})
         return
@@ -46,11 +47,6 @@ def show(context: CommandContext, run: int, original: bool, as_json: bool) -> No
     written = record.submitted if original else _written(context.store, record)
     show_run(page, record, artifacts, children, datetime.now().astimezone(), written=written)
     echo_page(page)
-
-
-def _children(store: Store, record: RunRecord) -> list[int]:
-    wanted = RunFilter(project=record.project, parent=record.id)
-    return [child.id for child in store.find(wanted, order=ORDER_OLDEST)]
 
 
 def _as_it_was(store: Store, record: RunRecord) -> RunRecord:

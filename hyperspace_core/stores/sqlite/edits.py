@@ -173,7 +173,10 @@ class RewritingVerbs(Verbs):
         texts = [(rewrite.run, _texts(rewrite.old_scenario, rewrite.old_config),
                   _texts(rewrite.scenario, rewrite.config)) for rewrite in rewrites]
         with self._database.writing() as connection:
-            _check_steps(connection, migration, steps)
+            known = connection.execute(sql.MIGRATION, (project, name)).fetchone()
+            if known is not None and known[0] != steps and known[1]:
+                raise Refused(f"migration '{name}' has been applied to {known[1]} runs with other steps; use "
+                              "another name, or undo that migration first")
             connection.execute(sql.KEEP_MIGRATION, {
                 "project": project, "name": name, "steps": steps, "now": sql.now(),
                 "author": codec.plain_text(migration.author, "author")})
@@ -211,13 +214,6 @@ _Texts = tuple[str | None, str | None]     # of scenario and config, to compare 
 
 def _texts(scenario: Tree | None, config: Tree | None) -> _Texts:
     return codec.tree_text(scenario, "scenario"), codec.tree_text(config, "config")
-
-
-def _check_steps(connection: sqlite3.Connection, migration: Migration, steps: str) -> None:
-    known = connection.execute(sql.MIGRATION, (migration.project, migration.name)).fetchone()
-    if known is not None and known[0] != steps and known[1]:
-        raise Refused(f"migration '{migration.name}' has been applied to {known[1]} runs with other steps; "
-                      "use another name, or undo that migration first")
 
 
 def _rewritten(connection: sqlite3.Connection, migration: Migration, run: int, before: _Texts,

@@ -96,7 +96,7 @@ class QueueVerbs(base.Verbs):
                 (current,) = connection.execute(sql.DATA_VERSION).fetchone()
                 if current != version:
                     version = current
-                    changes = _changes(connection, project)
+                    (changes,) = connection.execute(sql.CHANGES, (project,)).fetchone() or (0,)
                     if changes != self._looked.changes.get(project, 0):
                         self._looked.changes[project] = changes
                         return True
@@ -166,11 +166,6 @@ def _settings_of(row: sql.Row) -> QueueSettings:
     return QueueSettings(paused=bool(paused), heartbeat_s=heartbeat_s, ttl_s=ttl_s)
 
 
-def _changes(connection: sqlite3.Connection, project: str) -> int:
-    (changes,) = connection.execute(sql.CHANGES, (project,)).fetchone() or (0,)
-    return int(changes)
-
-
 # -- Fenced writes by owners of runs, and recovery of runs whose owner is gone --
 
 class LeaseVerbs(base.Verbs):
@@ -197,7 +192,10 @@ class LeaseVerbs(base.Verbs):
             connection.execute(sql.FILL_RUN, (*metric, change.seed, lease.run))
             connection.execute(sql.FILL_BODY, (scenario, config, info, lease.run))
             if provenance is not None:
-                _add_sections(connection, lease, codec.from_text(provenance))
+                key = (lease.run, lease.attempt)
+                (known,) = connection.execute(sql.PROVENANCE, key).fetchone()
+                sections = codec.from_text(known) | codec.from_text(provenance)
+                connection.execute(sql.KEEP_PROVENANCE, (codec.to_text(sections), *key))
         return True
 
     def finish(self, lease: Lease, finish: Finish) -> bool:
@@ -292,9 +290,3 @@ def _ended(connection: sqlite3.Connection, lease: Lease) -> Outcome | None:
     """The attempt's outcome, so that a repeated call gets the same answer."""
     row = connection.execute(sql.ATTEMPT_OF, (lease.run, lease.attempt, lease.token)).fetchone()
     return None if row is None or row[0] is None else Outcome(row[0])
-
-
-def _add_sections(connection: sqlite3.Connection, lease: Lease, sections: dict[str, Any]) -> None:
-    key = (lease.run, lease.attempt)
-    (text,) = connection.execute(sql.PROVENANCE, key).fetchone()
-    connection.execute(sql.KEEP_PROVENANCE, (codec.to_text(codec.from_text(text) | sections), *key))
