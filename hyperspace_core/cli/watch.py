@@ -263,7 +263,8 @@ class StatusPage:
     def _best(self, page: Page, view: Overview) -> None:
         if view.best:
             page.heading("Best so far")
-            page.rows([(task, one.metric.name, number(one.result), f"run {one.id}", brief(one.submitted),
+            page.rows([(task, one.metric.name, number(one.result),
+                        view.best_runs.get(task, f"run {one.id}"), brief(one.submitted),
                         PRUNED if is_pruned(one) else "")
                        for task, one in view.best.items()])
 

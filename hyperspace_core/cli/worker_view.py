@@ -23,6 +23,7 @@ from hyperspace_core.records.states import PRUNED, Outcome, State
 from hyperspace_core.results.export import text_of
 from hyperspace_core.results.format import brief, number, seconds
 from hyperspace_core.results.overview import progress_bar, progress_text
+from hyperspace_core.results.repeats import group_repeats, has_repeats, tabulate_repeats
 from hyperspace_core.results.table import best_first, tabulate
 from hyperspace_core.storage import Store
 from hyperspace_core.worker import events
@@ -257,7 +258,10 @@ def _say_comparisons(context: CommandContext, records: Sequence[RunRecord]) -> N
     for task, group in groupby(best_first(records), key=lambda record: record.task):
         runs = list(group)
         terminal.echo(f"\n{task}, best first:")
-        heads, rows = text_of(tabulate(runs[:SHOWN]).folded())
+        groups = group_repeats(runs) if has_repeats(runs) else []      # as `hyperspace results` does
+        table = tabulate_repeats(groups[:SHOWN]) if groups else tabulate(runs[:SHOWN])
+        heads, rows = text_of(table.folded())
         terminal.echo_table(heads, rows, whole=True)
-        if len(runs) > SHOWN:
-            terminal.echo_note(f"{len(runs) - SHOWN} more: {context.command(f'results {task}')}")
+        more = len(groups or runs) - SHOWN
+        if more > 0:
+            terminal.echo_note(f"{more} more: {context.command(f'results {task}')}")

@@ -10,20 +10,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Literal, Protocol
 
 from hyperspace_core.clock import Clock, SystemClock
 from hyperspace_core.errors import StoreUnavailable, UsageError
 from hyperspace_core.execution.identity import proven_dead
-from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, ORDER_QUEUE, RunFilter
+from hyperspace_core.records.filter import ORDER_BEST, ORDER_NEWEST, ORDER_OLDEST, ORDER_QUEUE, RunFilter
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Owner, RunRecord, WorkerInfo
 from hyperspace_core.records.search import SearchRecord, SearchState
 from hyperspace_core.records.states import State
-from hyperspace_core.records.traits import Waiting, run_traits, waiting_runs, why_no_worker
+from hyperspace_core.records.traits import Waiting, run_traits, trim_provenance, waiting_runs, why_no_worker
 from hyperspace_core.results.comparable import criteria_of
 from hyperspace_core.results.format import number, one_line, seconds
+from hyperspace_core.results.repeats import Repeats, best_config, has_repeats
 from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store, searches_of
 
@@ -32,6 +33,8 @@ Life = Literal["alive", "silent", "gone"]
 LOOK_AT_MOST = 10_000          # queued runs that are checked one by one
 RECENT = 200                   # finished runs whose tasks count as in use
 BETTER = 1000                  # best runs that are searched for a comparable one
+TOP = 40                       # best runs that are looked at first
+REPEATED = 5_000               # runs that are read for the means of repeats
 FAILURES = 5
 FORGOTTEN = timedelta(days=1)  # a worker not seen for this long is no longer shown
 
@@ -51,7 +54,9 @@ class SearchLine:
 
     search: SearchRecord
     counts: Mapping[State, int]    # of its runs
-    best: RunRecord | None = None  # completed run with the best result
+    best: RunRecord | None = None  # of the config with the best mean, see `Repeats.as_record`
+    runs: tuple[int, ...] = ()     # the completed runs of that config
+    of: str = ""                   # the same as text
     why: str | None = None
 
     @property
@@ -70,7 +75,7 @@ class SearchLine:
         """`best accuracy 0.98 (run 12)`; empty if no run has completed."""
         if self.best is None:
             return ""
-        return f"best {self.search.metrics[0].name} {number(self.best.result)} (run {self.best.id})"
+        return f"best {self.search.metrics[0].name} {number(self.best.result)} ({self.of})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,8 @@ class Overview:
     waiting: tuple[Waiting, ...] = ()
     searches: tuple[SearchLine, ...] = ()          # not ended, oldest first
     failures: tuple[RunRecord, ...] = ()           # the last ones, newest first
-    best: Mapping[str, RunRecord] = field(default_factory=dict)    # task → its best run so far
+    best: Mapping[str, RunRecord] = field(default_factory=dict)    # task → as in `SearchLine`
+    best_runs: Mapping[str, str] = field(default_factory=dict)     # task → `run 12`, `mean of runs 12 to 14`
 
     @property
     def alive(self) -> tuple[WorkerLine, ...]:
@@ -112,6 +118,7 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
     alive = [line.worker for line in workers if line.life == "alive"]
     waits = counts.get(State.QUEUED)
     queued = _found(store, project, State.QUEUED, ORDER_QUEUE, LOOK_AT_MOST) if waits else []
+    best = _best(store, project, counts, [*running, *queued, *failures])
     return Overview(
         project=project, url=store.url, at=now, paused=settings.paused, counts=counts,
         workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),
@@ -122,7 +129,8 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
                        for search in searches_of(store, project,
                                                  states=(SearchState.OPEN, SearchState.PAUSED))),
         failures=tuple(failures[:FAILURES]),
-        best=_best(store, project, counts, [*running, *queued, *failures]),
+        best={task: one.as_record for task, one in best.items()},
+        best_runs={task: one.runs_text for task, one in best.items()},
     )
 
 
@@ -151,10 +159,11 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
                 paused: bool = False) -> SearchLine:
     """Read the progress of a search; `alive`: living workers. Raises `StoreError`."""
     own = RunFilter(project=search.project, search=search.uid)
-    best = next(_best_first(store, replace(own, states=(State.COMPLETED,))), None)
+    best = best_of(store, replace(own, states=(State.COMPLETED,)))
     tasks = frozenset(task for worker in alive for task in worker.tasks)
     waits = search.state is SearchState.OPEN and not paused
-    return SearchLine(search=search, counts=store.count(own), best=best,
+    return SearchLine(search=search, counts=store.count(own), best=None if best is None else best.as_record,
+                      runs=() if best is None else best.ids, of="" if best is None else best.runs_text,
                       why=why_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
 
 
@@ -167,8 +176,8 @@ def _found(store: Store, project: str, state: State, order: str, limit: int | No
 
 
 def _best(store: Store, project: str, counts: Mapping[State, int],
-          others: Iterable[RunRecord]) -> dict[str, RunRecord]:
-    """The best run of each recently used task.
+          others: Iterable[RunRecord]) -> dict[str, Repeats]:
+    """The best config of each recently used task.
 
     Only runs comparable with the task's newest runs count; the project's code is not loaded.
     """
@@ -177,29 +186,35 @@ def _best(store: Store, project: str, counts: Mapping[State, int],
     recent = _found(store, project, State.COMPLETED, ORDER_NEWEST, RECENT)
     best = {}
     for task in sorted({record.task for record in (*recent, *others)}):
-        found = _best_of(store, project, task, [record for record in recent if record.task == task])
+        wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
+        found = best_of(store, wanted, [record for record in recent if record.task == task])
         if found is not None:
             best[task] = found
     return best
 
 
-def _best_of(store: Store, project: str, task: str, recent: Sequence[RunRecord]) -> RunRecord | None:
-    wanted = RunFilter(project=project, states=(State.COMPLETED,), tasks=(task,))
-    criteria = criteria_of(run_traits(recent))
-    for record in chain(_best_first(store, wanted), best_first(recent)):
+def best_of(store: Store, wanted: RunFilter, newest: Sequence[RunRecord] = ()) -> Repeats | None:
+    """The config with the best mean, of runs that are comparable with the `newest` ones.
+
+    Where the newest or the best runs show repeats, up to `REPEATED` runs are read for means. Of more runs,
+    and without repeats, the best single run counts.
+    """
+    criteria = criteria_of(run_traits(newest))
+    top = list(store.find(wanted, order=ORDER_BEST, limit=TOP))
+    if has_repeats({record.id: record for record in (*top, *newest)}.values(), parts=False) and (
+            sum(store.count(wanted).values()) <= REPEATED):
+        every = list(map(trim_provenance, store.find(wanted, order=ORDER_OLDEST)))
+        return best_config(run.record for run in run_traits(every) if not criteria.against(run))
+    for record in chain(top, _best_first(store, wanted), best_first(newest)):
         if record.finite_result is not None and not criteria.against(*run_traits([record])):
-            return record
+            return Repeats(records=(record,))
     return None
 
 
 def _best_first(store: Store, wanted: RunFilter) -> Iterator[RunRecord]:
-    """At most `BETTER` runs with a finite result, best first, the very best twice: it is usually enough."""
-    for most in (1, BETTER):
-        for record in store.find(wanted, order=ORDER_BEST, limit=most):
-            if record.result is None:              # runs without a result are last in this order
-                break
-            if record.finite_result is not None:   # a store may count infinity as the best
-                yield record
+    """At most `BETTER` runs with a result, best first: it is usually enough."""
+    return takewhile(lambda record: record.result is not None,     # those without one are last
+                     store.find(wanted, order=ORDER_BEST, limit=BETTER))
 
 
 # -- Format the progress of a run: as text and as a bar of characters --
@@ -309,8 +324,8 @@ def _remarks(view: Overview) -> list[str]:
     waiting = [f"{each.count} of {each.task} wait: {each.why}" for each in view.waiting]
     failed = [f"run {record.id} of {record.task} failed: {record.reason or 'no reason recorded'}"
               for record in view.failures]
-    best = [f"best of {task}: run {record.id}, {record.metric.name} {number(record.result)}"
-            for task, record in view.best.items()]
+    best = [f"best of {task}: {view.best_runs.get(task, f'run {record.id}')}, "
+            f"{record.metric.name} {number(record.result)}" for task, record in view.best.items()]
     return [*(one_line(line) for line in (*searches, *waiting)),
             *(one_line(line, LONGEST) for line in failed), *(one_line(line) for line in best)]
 

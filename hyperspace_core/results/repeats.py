@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 from hyperspace_core.config.tree import LEAVES, MISSING, Tree, canonical, flatten, is_number
 from hyperspace_core.records import info
-from hyperspace_core.records.info import KEY as RESCORED, Rescored, decisive, is_mended, rescored_of
+from hyperspace_core.records.info import KEY as RESCORED, decisive, is_mended, rescored_of
 from hyperspace_core.records.run import RunRecord
 from hyperspace_core.results import table as tables
 from hyperspace_core.results.comparable import LeftOut, left_out_text
@@ -163,18 +163,28 @@ class Repeats:
         return info.whole_of(self.records)
 
     @cached_property
+    def observations(self) -> tuple[tuple[RunRecord, ...], ...]:
+        """The whole runs by seed and fold: one seed is one observation, however often it was run."""
+        found: dict[Any, list[RunRecord]] = defaultdict(list)
+        for record in self.whole:
+            found[measurement_key(record) if record.seed is not None else record.id].append(record)
+        return tuple(map(tuple, found.values()))
+
+    @cached_property
     def results(self) -> tuple[float, ...]:
-        """One result a run, or one a part; duplicate parts count as their mean.
+        """One result for each seed and fold, or for each part; of several runs their mean.
 
         Pruned runs are left out, unless all are pruned.
         """
-        every = [measurements(record) for record in self.whole]
+        single: list[float] = []
         parts: dict[MeasurementKey, list[float]] = defaultdict(list)
-        for run in every:
-            for key, value in run.items() if len(run) > 1 else ():
-                parts[key].append(value)
-        return (*(value for run in every if len(run) == 1 for value in run.values()),
-                *(estimate(values).mean for values in parts.values()))
+        for runs in self.observations:
+            alone: list[float] = []
+            for run in map(measurements, runs):
+                for key, value in run.items():
+                    (alone if len(run) == 1 else parts[key]).append(value)
+            single += [estimate(alone).mean] if alone else []
+        return (*single, *(estimate(values).mean for values in parts.values()))
 
     @property
     def in_parts(self) -> bool:
@@ -185,6 +195,16 @@ class Repeats:
     def estimate(self) -> Estimate | None:
         """Estimate of the task's metric; None without results."""
         return estimate(self.results) if self.results else None
+
+    @property
+    def as_record(self) -> RunRecord:
+        """The run, or for several `as_one`."""
+        return self.records[0] if len(self.records) == 1 else self.as_one
+
+    @property
+    def runs_text(self) -> str:
+        """`run 12`, or of repeats `mean of runs 12 to 14`."""
+        return f"run {self.ids[0]}" if len(self.records) == 1 else f"mean of runs {ids_text(self.ids)}"
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -201,18 +221,24 @@ class Repeats:
     def as_one(self) -> RunRecord:
         """The oldest run, with the means of all runs in place of its numbers."""
         first = self.records[0]
-        returned = [record.result for record in self.whole if record.result is not None]
-        computed = {name: one.tree() | {"value": estimate([run[name].value for run in self._computed]).mean}
-                    for name, one in self._computed[0].items() if all(name in run for run in self._computed)}
-        mean = (estimate(returned).mean if returned and self.mended else
+        numbers = {record.id: flatten(record.metrics) for record in self.whole}
+        scores = {record.id: rescored_of(record) for record in self.whole}
+        metrics = {name: self._mean({run: tree[name] for run, tree in numbers.items()})
+                   for name in numbers[self.whole[0].id]
+                   if all(is_number(tree.get(name)) for tree in numbers.values())}
+        rescored = {
+            name: one.tree() | {"value": self._mean({run: of[name].value for run, of in scores.items()})}
+            for name, one in scores[self.whole[0].id].items() if all(name in of for of in scores.values())}
+        returned = {record.id: record.result for record in self.whole if record.result is not None}
+        mean = (self._mean(returned) if returned and self.mended else
                 None if self.estimate is None else self.estimate.mean)
-        return replace(first, result=mean, info=first.info | {RESCORED: computed},
-                       reason=self.whole[0].reason,
-                       metrics=_means([flatten(record.metrics) for record in self.whole]))
+        return replace(first, result=mean, info=first.info | {RESCORED: rescored}, metrics=metrics,
+                       reason=self.whole[0].reason)
 
-    @cached_property
-    def _computed(self) -> list[dict[str, Rescored]]:
-        return [rescored_of(record) for record in self.whole]
+    def _mean(self, values: Mapping[int, float]) -> float:
+        """The mean over the observations, of values by run."""
+        each = [[values[record.id] for record in runs if record.id in values] for runs in self.observations]
+        return estimate([estimate(of_one).mean for of_one in each if of_one]).mean
 
     @property
     def mended(self) -> bool:
@@ -230,12 +256,18 @@ def group_repeats(records: Iterable[RunRecord]) -> list[Repeats]:
     return [by_id[record.id] for record in tables.best_first(group.as_one for group in by_id.values())]
 
 
-def has_repeats(records: Iterable[RunRecord]) -> bool:
-    """Whether a config was run with several seeds or folds, or in parts."""
+def best_config(records: Iterable[RunRecord]) -> Repeats | None:
+    """The config with the best mean, with its repeats; None without a finite result."""
+    return next((group for group in group_repeats(records)
+                 if group.estimate is not None and math.isfinite(group.estimate.mean)), None)
+
+
+def has_repeats(records: Iterable[RunRecord], *, parts: bool = True) -> bool:
+    """Whether a config was run with several seeds or folds, or (`parts`) in parts."""
     seen: dict[str, MeasurementKey] = {}
     for record in records:
         key = measurement_key(record)
-        if len(measurements(record)) > 1 or seen.setdefault(experiment_of(record), key) != key:
+        if (parts and len(measurements(record)) > 1) or seen.setdefault(experiment_of(record), key) != key:
             return True
     return False
 
@@ -316,9 +348,3 @@ def _named(name: str, taken: set[str], values: Sequence[Any]) -> Column:
 def _mean_seconds(group: Repeats) -> Any:
     known = [took for took in map(tables.seconds_of, group.records) if took is not MISSING]
     return sum(known) / len(known) if known else MISSING
-
-
-def _means(metrics: Sequence[Tree]) -> Tree:
-    """Mean of each number that all runs have."""
-    names = [name for name in metrics[0] if all(is_number(one.get(name)) for one in metrics)]
-    return {name: estimate([one[name] for one in metrics]).mean for name in names}

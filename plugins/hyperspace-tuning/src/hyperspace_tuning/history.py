@@ -147,13 +147,17 @@ class PastRuns:
         """The current history."""
         left_out: Counter[str] = Counter()
         trials: list[Trial] = []
+        known: set[str] = set()            # configs with their seeds: one observation, however often run
         criteria_of = {task: self._criteria(task) for task in self._search.tasks}
         for number in sorted(self._runs):
             run = self._runs[number]
             criteria = criteria_of.get(run.record.task)
             trial = None if criteria is None else self._trial(run, criteria, left_out)
-            if trial is not None:
+            if trial is not None and trial.state == "completed" and run.observation in known:
+                left_out["the same config and seed again"] += 1
+            elif trial is not None:
                 trials.append(trial)
+                known |= {run.observation} if trial.state == "completed" else set()
         history = History(trials=tuple(trials), metrics=self._search.metrics)
         return SeenRuns(history=history, left_out=left_out)
 
@@ -222,6 +226,9 @@ class _Run:
     def __init__(self, record: RunRecord, place: _Place | None) -> None:
         self.record, self.place = record, place
         self.trial: Trial | None = None
+        # unknown seeds differ
+        seed = record.id + 0.5 if record.seed is None else record.seed
+        self.observation = trees.canonical([record.task, record.scenario, record.config, seed])
         (self.traits,) = run_traits((record,))
 
 

@@ -137,20 +137,21 @@ def _row(line: SearchLine, now: datetime) -> list[str]:
 
     search, best = line.search, line.best
     of = "" if search.budget.runs is None else f"/{search.budget.runs}"
-    found = ("", "") if best is None else (text_.number(best.result), str(best.id))
+    found = ("", "") if best is None else (text_.number(best.result), text_.ids_text(line.runs))
     return [str(search.id), search.task, str(search.tuner.get("className", "")), search.state.value,
             f"{line.done}{of}", *found, text_.age(search.submitted_at, now), search.reason or line.why or ""]
 
 
 def _plain(line: SearchLine) -> dict[str, Any]:
-    """As JSON: the record, its counts, and id, result and config of the best run."""
+    """As JSON: the record, its counts, and runs, mean result and config of the best config."""
     from hyperspace_core.plugin import text as text_
 
     best = line.best
     found: dict[str, Any] = text_.to_json(line.search)
     found |= {"counts": text_.to_json(line.counts), "why_not": line.why}
-    return found | {"best": None if best is None else {"run": best.id, "result": text_.to_json(best.result),
-                                                       "config": text_.to_json(best.config)}}
+    return found | {"best": None if best is None else {
+        "run": best.id, "runs": list(line.runs), "result": text_.to_json(best.result),
+        "config": text_.to_json(best.config)}}
 
 
 # -- one search ---------------------------------------------------------------------------------------------

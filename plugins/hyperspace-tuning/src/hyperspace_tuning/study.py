@@ -20,6 +20,7 @@ from hyperspace_core.plugin import (
     info,
     overview,
     search_fields,
+    statistics,
     text as text_,
 )
 from hyperspace_core.records import (
@@ -35,7 +36,6 @@ from hyperspace_core.records import (
 from hyperspace_core.storage import Searches, Store
 from hyperspace_tuning.planning import (
     TuneOptions,
-    best_of,
     check_named_classes,
     hours_of,
     improvements,
@@ -112,10 +112,10 @@ def _cure(search: SearchRecord, runs: Sequence[RunRecord], wanted: Budget, why: 
 
 def best_config(store: Store, search: SearchRecord) -> Tree:
     """The config of its best run. Raises `Refused` while no run has completed."""
-    best = best_of(list(runs_of(store, search, State.COMPLETED)), search.metrics[0])
-    if best is None or best.config is None:
+    best = statistics.best_config(runs_of(store, search, State.COMPLETED))
+    if best is None or best.records[0].config is None:
         raise Refused(f"search {search.id} has no completed run yet")
-    return best.config
+    return best.records[0].config
 
 
 def write_best(store: Store, search: SearchRecord, path: str | Path) -> Path:
@@ -147,12 +147,13 @@ class SearchView:
     at: datetime
     counts: Mapping[State, int]
     pruned: int
-    best: RunRecord | None             # the completed run with the best result
+    best: RunRecord | None             # a run of the config with the best mean, with its means
     improvements: tuple[RunRecord, ...]            # each better than all runs before it, in order
     running: tuple[RunRecord, ...]
     vain: int                          # runs that have ended since the best one was proposed
     hours: float                       # computing hours of ended attempts
     eta_s: float | None = None         # until its runs are done; None where it cannot be estimated
+    best_runs: str = ""                # `run 12`, or of a repeated config `mean of runs 12 to 14`
 
     @property
     def ended(self) -> int:
@@ -214,7 +215,7 @@ class SearchView:
             return "no result yet"
         name = self.search.metrics[0].name
         since = f", {self.vain} since" if self.vain else ""
-        return f"best {name} {text_.number(self.best.result)} (run {self.best.id}{since})"
+        return f"best {name} {text_.number(self.best.result)} ({self.best_runs}{since})"
 
     def ends(self, *, times: bool = True) -> str:
         """`ends after 100 runs; about 3 min left`; empty once the search is over."""
@@ -240,11 +241,13 @@ def view_of(store: Store, search: SearchRecord) -> SearchView:
     """Read a search's runs for display. Raises `StoreError`."""
     runs = list(runs_of(store, search))
     counted, metric = Counter(run.state for run in runs), search.metrics[0]
+    best = statistics.best_config(run for run in runs if run.state is State.COMPLETED)
     return SearchView(
         search=search, at=datetime.now(UTC),
         counts={state: counted[state] for state in State if counted[state]},
         pruned=sum(map(info.is_pruned, runs)),
-        best=best_of(runs, metric), improvements=tuple(improvements(runs, metric)),
+        best=None if best is None else best.as_record, best_runs="" if best is None else best.runs_text,
+        improvements=tuple(improvements(runs, metric)),
         running=tuple(run for run in runs if run.state is State.RUNNING),
         vain=runs_since_best(runs, metric), hours=hours_of(runs), eta_s=_eta_s(search, runs))
 
