@@ -12,8 +12,31 @@ from typing import Any
 from hyperspace_core.errors import RegistrationError
 
 
-@dataclass(frozen=True)
-class Int:
+class _Bounded:
+    """Numbers from `low` to `high`; `step` is None or a number."""
+
+    low: float
+    high: float
+    log: bool
+    step: float | None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low > self.high:
+            raise RegistrationError(f"{self!r}: the bounds must be finite and low <= high")
+        if self.log and self.low <= 0:
+            raise RegistrationError(f"{self!r}: a logarithmic range needs low > 0")
+        if self.step is not None and self.step <= 0:
+            raise RegistrationError(f"{self!r}: step must be positive")
+
+    def __repr__(self) -> str:
+        """The range as a user writes it, for messages; default arguments are omitted."""
+        log = ", log=True" if self.log else ""
+        step = f", step={self.step!r}" if self.step != type(self).step else ""
+        return f"{type(self).__name__}({self.low!r}, {self.high!r}{log}{step})"
+
+
+@dataclass(frozen=True, repr=False)
+class Int(_Bounded):
     """Whole numbers from `low` to `high`, both included; `log`: by magnitude."""
 
     low: int
@@ -21,32 +44,20 @@ class Int:
     log: bool = False
     step: int = 1
 
-    def __repr__(self) -> str:
-        return _as_written(self, step=self.step if self.step != 1 else None)
-
-    def __post_init__(self) -> None:
-        _check_bounds(self, self.low, self.high, log=self.log, step=self.step)
-
     def contains(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
 
-@dataclass(frozen=True)
-class Float:
+@dataclass(frozen=True, repr=False)
+class Float(_Bounded):
     """Real numbers from `low` to `high`, both included; `log`: by magnitude."""
 
     low: float
     high: float
     log: bool = False
     step: float | None = None
-
-    def __repr__(self) -> str:
-        return _as_written(self, step=self.step)
-
-    def __post_init__(self) -> None:
-        _check_bounds(self, self.low, self.high, log=self.log, step=self.step)
 
     def contains(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -74,22 +85,6 @@ class Choice:
 
 
 Range = Int | Float | Choice
-
-
-def _as_written(range_: Int | Float, *, step: float | None) -> str:
-    """The range as a user writes it, for messages; default arguments are omitted."""
-    log = ", log=True" if range_.log else ""
-    return (f"{type(range_).__name__}({range_.low!r}, {range_.high!r}{log}"
-            f"{'' if step is None else f', step={step!r}'})")
-
-
-def _check_bounds(range_: Int | Float, low: float, high: float, *, log: bool, step: float | None) -> None:
-    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
-        raise RegistrationError(f"{range_!r}: the bounds must be finite and low <= high")
-    if log and low <= 0:
-        raise RegistrationError(f"{range_!r}: a logarithmic range needs low > 0")
-    if step is not None and step <= 0:
-        raise RegistrationError(f"{range_!r}: step must be positive")
 
 
 def each(*values: Any) -> dict[str, Any]:

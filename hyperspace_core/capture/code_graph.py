@@ -182,7 +182,10 @@ class Modules:
 
     def is_own(self, name: str) -> bool:
         """Whether a module is part of the project's code."""
-        return bool(name) and not self._is_foreign(name.partition(".")[0])
+        top = name.partition(".")[0]
+        if top and top not in self._foreign:
+            self._foreign[top] = top not in self.tops and _is_installed(top)
+        return bool(top) and not self._foreign[top]
 
     def file(self, name: str) -> str | None:
         """The file of a module's source."""
@@ -214,12 +217,6 @@ class Modules:
             made = Bindings(name, name if is_package else name.rpartition(".")[0])
             known = self._parsed[name] = stamp, _filled(made, file)
         return known[1]
-
-    def _is_foreign(self, top: str) -> bool:
-        known = self._foreign.get(top)
-        if known is None:
-            known = self._foreign[top] = top not in self.tops and _is_installed(top)
-        return known
 
 
 def _filled(made: Bindings, file: str) -> Bindings | None:

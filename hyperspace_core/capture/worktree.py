@@ -33,11 +33,9 @@ class GitSettings:
     filters: tuple[str, ...] = ()
 
     def overrides(self) -> tuple[str, ...]:
-        options: list[str] = []
-        for name in self.filters:
-            for setting in ("clean=", "smudge=", "process=", "required=false"):
-                options += ["-c", f"filter.{name}.{setting}"]
-        return tuple(options)
+        settings = ("clean=", "smudge=", "process=", "required=false")
+        return tuple(option for name in self.filters for setting in settings
+                     for option in ("-c", f"filter.{name}.{setting}"))
 
 
 def parse_settings(output: bytes) -> GitSettings:

@@ -102,13 +102,9 @@ class Registry:
 
     def entries(self, family: type | None = None, *, below: type | None = None) -> tuple[Entry, ...]:
         """The classes of a family, or of all, by name; `below`: only its subclasses."""
-        families = self.families() if family is None else (family,)
+        families = self._families if family is None else (family,)
         return tuple(entry for one in families for _, entry in sorted(self._families.get(one, {}).items())
                      if _is_below(entry, one, below))
-
-    def families(self) -> tuple[type, ...]:
-        """The families that have classes, in the order of their first registration."""
-        return tuple(family for family, entries in self._families.items() if entries)
 
     def name_of(self, family: type, target: type) -> str:
         """The registered name of a class. Raises `UnknownClassError` if it has none."""

@@ -47,12 +47,9 @@ class ConfigSection:
 
     def written_of(self, name: str) -> Any:
         """The user's value for a parameter, in any spelling; else `MISSING`."""
-        if not isinstance(self.written, Mapping):
-            return MISSING
-        for key, value in self.written.items():
-            if isinstance(key, str) and match_key(key, self.signature.by_name) == name:
-                return value
-        return MISSING
+        written = self.written if isinstance(self.written, Mapping) else {}
+        return next((value for key, value in written.items()
+                     if isinstance(key, str) and match_key(key, self.signature.by_name) == name), MISSING)
 
 
 def sections(tree: Mapping[str, Any], signature: Signature, registry: Registry,

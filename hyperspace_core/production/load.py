@@ -148,11 +148,9 @@ def _lists(expected: list[Any] | tuple[Any, ...], found: Any, tolerance: float, 
         return f"{path}: expected a list, got {shown(found)}"
     if len(expected) != len(found):
         return f"{path}: expected {len(expected)} items, got {len(found)}"
-    for index, (one, other) in enumerate(zip(expected, found, strict=True)):
-        differs = first_difference(one, other, tolerance, f"{path}[{index}]")
-        if differs:
-            return differs
-    return None
+    pairs = enumerate(zip(expected, found, strict=True))
+    return next(filter(None, (first_difference(one, other, tolerance, f"{path}[{index}]")
+                              for index, (one, other) in pairs)), None)
 
 
 def _arrays(expected: Any, found: Any, tolerance: float, path: str) -> str | None:
