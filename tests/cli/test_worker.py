@@ -143,7 +143,8 @@ def test_max_runs_leaves_the_rest(typed_apart: Typed, store: Store) -> None:
 
 
 def test_the_best_twenty_runs_are_shown(typed_apart: Typed, store: Store) -> None:
-    submit(store, count=22)
+    for number in range(22):
+        submit(store, config={"number": float(number)})
 
     answer = typed_apart("worker", "--drain", "--slots", 2)
 
