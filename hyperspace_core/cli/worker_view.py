@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from hyperspace_core.cli import terminal
+from hyperspace_core.cli.context import CommandContext
 from hyperspace_core.cli.follow import Tape
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.run import RunRecord
@@ -30,9 +31,6 @@ from hyperspace_core.worker import events
 from hyperspace_core.worker.heartbeat import describe
 from hyperspace_core.worker.state import FINISH, GIVE_BACK, WorkerOptions
 from hyperspace_core.worker.worker import Worker
-
-if TYPE_CHECKING:
-    from hyperspace_core.cli.context import CommandContext
 
 Write = Callable[[str], None]
 

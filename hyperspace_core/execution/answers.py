@@ -137,7 +137,11 @@ class Answers:
         ready = poll.poll(timeout_s * 1000)
         with self._lock:
             if ready and not self._gone():
-                self._take(self._bytes())
+                for content in self._frames.feed(self._bytes()):
+                    answered = ANSWERS.decode(content)
+                    asked = self._open.pop(answered.number, None)
+                    if asked is not None:
+                        asked.arrive(answered.value)
             return not self._gone()
 
     def _bytes(self) -> bytes:
@@ -150,10 +154,3 @@ class Answers:
             os.close(self._descriptor)
             self._descriptor = -1
         return data
-
-    def _take(self, data: bytes) -> None:
-        for content in self._frames.feed(data):
-            answered = ANSWERS.decode(content)
-            asked = self._open.pop(answered.number, None)
-            if asked is not None:
-                asked.arrive(answered.value)

@@ -121,7 +121,9 @@ def let_find(code: str) -> None:
 def described(opening: Opening, *, read_since_ns: int) -> Opened:
     """Describe a project that this process opened since `read_since_ns` (wall clock)."""
     code = project_code(opening.project)
-    sources = _sources(opening.project)
+    sources = loaded_sources({opening.project.module.partition(".")[0]})
+    for folder in opening.project.task_folders:
+        sources |= {folder, *folder.glob("*.json")}
     snapshot = None
     if isinstance(code, ProjectCode):      # files imported later must match the snapshot too
         snapshot = code.snapshot.digest
@@ -208,12 +210,6 @@ def prepare_for_forks(project: Project) -> None:
         logging.getLogger("hyperspace").warning("preparing the capture failed: %s", error_line(error))
     gc.collect()
     gc.freeze()
-
-
-def _sources(project: Project) -> set[Path]:
-    """The files of the project: its modules and its task files."""
-    tasks = {file for folder in project.task_folders for file in (folder, *folder.glob("*.json"))}
-    return loaded_sources({project.module.partition(".")[0]}) | tasks
 
 
 # -- The provenance section `source`: the code that a run was executed on --

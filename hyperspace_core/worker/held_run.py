@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.supervisor import Output, ProcessEvent
+from hyperspace_core.extension.manager import Extensions
 from hyperspace_core.records.logged import Progress, ProgressSet
 from hyperspace_core.records.run import Claim, Finish, Owner, Update
 from hyperspace_core.run import Memory, Run
@@ -23,9 +24,6 @@ from hyperspace_core.worker.hooks import Questions, WorkerHooks
 from hyperspace_core.worker.outbox import Outbox, OutboxEvent, Remark, Settlement
 from hyperspace_core.worker.outcome import AttemptOutcome, RunRequest, settle, stops_before
 from hyperspace_core.worker.output import OutputTape
-
-if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
 
 LISTEN_S = 0.1             # how often requests to the run are checked
 YIELD_GRACE_S = 5.0        # grace of a run that another worker has taken over

@@ -8,10 +8,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hyperspace_core.errors import ProjectError, StoreError, StoreUnavailable, error_line
 from hyperspace_core.execution.protocol import ChildEnded
+from hyperspace_core.extension.manager import Extensions
 from hyperspace_core.records.filter import ORDER_QUEUE, RunFilter
 from hyperspace_core.records.logged import ProgressSet
 from hyperspace_core.records.run import SNAPSHOT, Claim, Finish
@@ -24,9 +24,6 @@ from hyperspace_core.worker.outbox import Outbox, Remark, Sender, Settlement, So
 from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
 from hyperspace_core.worker.runners import Runner
 from hyperspace_core.worker.state import GIVE_BACK, KILL, WorkerState
-
-if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
 
 LOOK_S = 5.0               # an idle slot checks the queue at least this often
 DRAIN_LOOK_S = 0.5         # a draining one waits for runs in retry back-off

@@ -7,11 +7,11 @@ import logging
 import queue
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from hyperspace_core.clock import Clock, SystemClock
 from hyperspace_core.errors import StoreError
 from hyperspace_core.execution.identity import this_process, worker_name
+from hyperspace_core.extension.manager import Extensions
 from hyperspace_core.records.run import WorkerInfo
 from hyperspace_core.records.traits import Waiting
 from hyperspace_core.storage import Store
@@ -22,9 +22,6 @@ from hyperspace_core.worker.runners import ProcessRunner, Runner
 from hyperspace_core.worker.signals import heard_as_stop
 from hyperspace_core.worker.slot import Slot
 from hyperspace_core.worker.state import KILL, QueueNotifier, StopRequest, WorkerOptions, WorkerState
-
-if TYPE_CHECKING:
-    from hyperspace_core.extension.manager import Extensions
 
 FAREWELL_S = 5.0               # how long a stopping worker waits for an unavailable store
 KILLED_S = 10.0                # how long it waits for a slot after the kill of its run

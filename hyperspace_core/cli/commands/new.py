@@ -34,11 +34,8 @@ def new(name: str, folder: Path, dry_run: bool) -> None:
     echo(f"{'would write' if dry_run else 'wrote'} {len(files)} files")
     for file in files:
         echo(f"  {file}")
-    if not dry_run:
-        _say_next(name, folder)
-
-
-def _say_next(name: str, folder: Path) -> None:
+    if dry_run:
+        return
     place = folder / name if folder.is_absolute() else Path() / folder / name
     typed = str(place) if place.is_absolute() else f"./{place}"
     echo("\nnext steps:")

@@ -135,14 +135,20 @@ def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: 
 
     Without --name: the returned value, and the number of points, last, minimum and maximum of each series.
     """
-    from hyperspace_core.results.diff import summarize
+    from hyperspace_core.results.diff import series_rows, summarize
 
     record = get_run(context.store, context.name, run)
     number = pick_attempt(record, attempt)
     if names:
         points = [] if number is None else list(context.store.points(run, attempt=number, names=names))
         _check_logged(context.store, record, number, names, points)
-        _say_series(list(dict.fromkeys(names)), points, as_json)
+        if as_json:
+            terminal.echo_json(points)
+            return
+        series = list(dict.fromkeys(names))
+        rows = [["" if row.step is None else str(row.step), *map(fmt.number, row.values)]
+                for row in series_rows(points, series)]
+        terminal.echo_table(("step", *series), rows)
         return
     returned = record.metrics if number is None or number == record.attempts[-1].number else {}
     found = summarize(() if number is None else context.store.points(run, attempt=number), returned)
@@ -156,17 +162,6 @@ def metrics(context: CommandContext, run: int, names: tuple[str, ...], attempt: 
 def _rows(found: Sequence[MetricSummary]) -> list[list[str]]:
     return [[one.name, "" if one.returned is None else fmt.value_text(one.returned), str(one.points or ""),
              fmt.number(one.last), fmt.number(one.min), fmt.number(one.max)] for one in found]
-
-
-def _say_series(names: Sequence[str], points: Sequence[Point], as_json: bool) -> None:
-    from hyperspace_core.results.diff import series_rows
-
-    if as_json:
-        terminal.echo_json(points)
-        return
-    rows = [["" if row.step is None else str(row.step), *map(fmt.number, row.values)]
-            for row in series_rows(points, names)]
-    terminal.echo_table(("step", *names), rows)
 
 
 def _check_logged(store: Store, record: RunRecord, attempt: int | None, names: Sequence[str],

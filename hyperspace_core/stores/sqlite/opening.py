@@ -49,7 +49,7 @@ def network_kind(table: str, path: str) -> str | None:
         fields = line.split()
         if len(fields) < 3:
             continue
-        point = _unescaped(fields[1])
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[1])
         # of two mounts on one point, the later hides the earlier
         if _inside(path, point) and len(point) >= len(best):
             best, kind = point, fields[2].lower()
@@ -69,10 +69,6 @@ def _is_network(kind: str) -> bool:
 def _inside(path: str, point: str) -> bool:
     stem = point.rstrip("/\\")
     return path == point or path.startswith((stem + "/", stem + "\\"))
-
-
-def _unescaped(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
 def _mount_table() -> str:

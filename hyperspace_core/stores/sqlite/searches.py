@@ -58,7 +58,9 @@ class SearchVerbs(Verbs):
             found = _search(connection, search)
             fields.check_proposal(found, number, run)
             if found.proposed > number:            # another worker was faster, or this answer was lost
-                return _again(connection, found, number, run)
+                row = connection.execute(sql.PROPOSAL, (run.uid,)).fetchone()
+                same = row is not None and row[1:] == (tree_text(run.config, "config"), run.seed)
+                return int(row[0]) if same else None
             if found.state is not SearchState.OPEN or found.proposed != number:
                 return None
             (added,) = queued(connection, [run])
@@ -105,13 +107,6 @@ def _search(connection: sqlite3.Connection, search: int) -> SearchRecord:
     if row is None:
         raise NotFound(f"no search {search} in this store")
     return _search_of(row)
-
-
-def _again(connection: sqlite3.Connection, search: SearchRecord, number: int, run: NewRun) -> int | None:
-    """The id of the earlier proposal, where it is the same run."""
-    row = connection.execute(sql.PROPOSAL, (run.uid,)).fetchone()
-    same = row is not None and row[1:] == (tree_text(run.config, "config"), run.seed)
-    return int(row[0]) if same else None
 
 
 def _search_of(row: sql.Row) -> SearchRecord:

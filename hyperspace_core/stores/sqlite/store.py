@@ -33,9 +33,12 @@ class UpkeepVerbs(Verbs):
             runs = dict(connection.execute(sql.RUNS_BY_PROJECT).fetchall())
             (contents,) = connection.execute(sql.ARTIFACT_BYTES).fetchone()
             (sources,) = connection.execute(sql.SOURCE_BYTES).fetchone()
+        path = self._database.path
+        files = [each for each in (path, path.with_name(path.name + "-wal")) if each.exists()]
+        size = contents + sources + sum(each.stat().st_size for each in files)
         notes = () if self._database.refusal is None else (self._database.refusal,)
         return StoreInfo(url=self.url, backend=f"sqlite {sqlite3.sqlite_version}", schema=version, runs=runs,
-                         bytes=contents + sources + _size(self._database.path), notes=notes)
+                         bytes=size, notes=notes)
 
     def check(self) -> tuple[str, ...]:
         path = self._database.path
@@ -89,11 +92,6 @@ class UpkeepVerbs(Verbs):
         with self._database.using() as connection:
             rows = connection.execute(sql.WORKERS, (project,)).fetchall()
         return [codec.worker_of(project, info, beat, seen_at) for info, beat, seen_at in rows]
-
-
-def _size(path: Path) -> int:
-    """Bytes of the file and its log."""
-    return sum(each.stat().st_size for each in (path, path.with_name(path.name + "-wal")) if each.exists())
 
 
 class SqliteStore(QueueVerbs, LeaseVerbs, EditVerbs, ReadingVerbs, SeriesVerbs,
