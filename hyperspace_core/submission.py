@@ -292,9 +292,8 @@ class Pinner:
     def _put(self, code: ProjectCode) -> None:
         now = monotonic()
         for snapshot in (code.snapshot, code.changes):
-            if self._store is None or snapshot is None:
-                continue
-            if now - self._put_at.get(snapshot.digest, -KNOWN_S) >= KNOWN_S:
+            if self._store is not None and snapshot is not None and (
+                    now - self._put_at.get(snapshot.digest, -KNOWN_S) >= KNOWN_S):
                 Sources.of(self._store).put_snapshot(snapshot, code.read)
                 self._put_at[snapshot.digest] = now
 

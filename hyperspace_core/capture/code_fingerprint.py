@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hyperspace_core.capture.code_graph import Bindings, Modules, value_of
@@ -22,10 +22,9 @@ from hyperspace_core.capture.data_fingerprint import fingerprint
 from hyperspace_core.capture.files import FileStamp, stamp_at
 from hyperspace_core.capture.project_modules import CORE, code_units
 from hyperspace_core.capture.syntax import Imported, Reference
-from hyperspace_core.components import Scenario
 from hyperspace_core.config import types
-from hyperspace_core.config.parameters import Parameter, Signature
-from hyperspace_core.config.signature import default_tree, signature_of, signature_of_method
+from hyperspace_core.config.parameters import Parameter
+from hyperspace_core.config.signature import default_tree, signature_of, signatures_of
 from hyperspace_core.config.tree import MISSING, is_json, shown
 from hyperspace_core.run import Absent, Section
 
@@ -353,15 +352,6 @@ def _is_external(modules: Modules, target: Any) -> bool:
 
 # -- The defaults of a component that a config holds, and the others --
 
-def _signatures(target: Any) -> dict[str, Signature]:
-    """Method → its signature; a function has no method."""
-    if not isinstance(target, type):
-        return {"": signature_of(target)}
-    found = {"__init__": signature_of(target)}
-    return found | ({"single_run": signature_of_method(cast("Any", target), "single_run")}
-                    if issubclass(target, Scenario) else {})
-
-
 @lru_cache(maxsize=4096)
 def held_names(target: Any) -> HeldNames:
     """The parameters of a component, its bases and nested records whose defaults are in a config.
@@ -370,7 +360,7 @@ def held_names(target: Any) -> HeldNames:
     """
     found: dict[tuple[str, str], set[str]] = {}
     for one in (target, *_held_by(target)):
-        for method, signature in _signatures(one).items():
+        for method, signature in signatures_of(one).items():
             for parameter in signature.parameters:
                 if parameter.required or default_tree(parameter, parameter.name) is not MISSING:
                     # a scenario's `single_run` may be a function of a module
@@ -413,7 +403,7 @@ def _unheld(target: Any) -> DescribedCode:
 @lru_cache(maxsize=4096)
 def _held_by(target: Any) -> list[type]:
     found: dict[type, None] = {}
-    waiting = [parameter.kind for signature in _signatures(target).values()
+    waiting = [parameter.kind for signature in signatures_of(target).values()
                for parameter in signature.parameters]
     while waiting:
         for held in _types_in(waiting.pop()):

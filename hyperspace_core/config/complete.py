@@ -338,6 +338,4 @@ def take_seed(config: dict[str, Any], signature: Signature, *, given: int | None
 def without_seed(config: dict[str, Any], signature: Signature, seed: int) -> dict[str, Any]:
     """The config for `single_run`: `seed` left out, or set if it is a parameter."""
     tree = {key: value for key, value in config.items() if key != "seed"}
-    if any(parameter.name == "seed" for parameter in signature.parameters):
-        tree["seed"] = seed
-    return tree
+    return tree | {"seed": seed} if "seed" in signature.by_name else tree

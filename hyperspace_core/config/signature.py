@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal, cast, get_args, get_origin
 
-from hyperspace_core.components import Lazy
+from hyperspace_core.components import Lazy, Scenario
 from hyperspace_core.config import types
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.parameters import Parameter, Signature, attribute_of, read_method, read_signature
@@ -254,6 +254,16 @@ def signature_of(target: Any) -> Signature:
 def signature_of_method(owner: type, method: str) -> Signature:
     """Read and check a plain, static or class method, without its `self`."""
     return _checked(read_method(owner, method))
+
+
+def signatures_of(target: Any) -> dict[str, Signature]:
+    """Method → its signature, for all parameters that a config holds; a function has no method."""
+    if not isinstance(target, type):
+        return {"": signature_of(target)}
+    found = {"__init__": signature_of(target)}
+    if issubclass(target, Scenario) and hasattr(target, "single_run"):
+        found["single_run"] = signature_of_method(cast("Any", target), "single_run")
+    return found
 
 
 def _checked(signature: Signature) -> Signature:

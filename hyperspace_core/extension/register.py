@@ -15,9 +15,8 @@ from typing import Any, cast, get_args
 from hyperspace_core.components import Scenario
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.migrate import checked_steps
-from hyperspace_core.config.parameters import Signature
 from hyperspace_core.config.registry import Registry, is_abstract
-from hyperspace_core.config.signature import signature_of, signature_of_method, tree_of
+from hyperspace_core.config.signature import signature_of, signature_of_method, signatures_of, tree_of
 from hyperspace_core.config.tree import CLASS_NAME, copied, is_json, shown
 from hyperspace_core.errors import ConfigError, RegistrationError, did_you_mean
 from hyperspace_core.records.logged import MAX_NAME, is_name
@@ -49,14 +48,6 @@ class NewDefault:
     def is_of(self, target: Any) -> bool:
         """Whether `target` is meant; a registered function became a scenario class."""
         return self.target is target or self.target is getattr(target, "single_run", self)
-
-
-def _signatures(target: Any) -> list[Signature]:
-    """The parameters in a config: of a scenario also those of its `single_run`."""
-    own = [signature_of(target)]
-    if family_of(target) is Scenario and hasattr(target, "single_run"):
-        own.append(signature_of_method(cast("Any", target), "single_run"))
-    return own
 
 
 # -- Registered metrics, computed from the predictions of runs --
@@ -249,7 +240,7 @@ class Register:
         where = f"register.new_default({getattr(target, '__name__', repr(target))}, {parameter!r})"
         if not callable(target):
             raise RegistrationError(f"{where}: expected the class or function of the parameter")
-        known = [name for signature in _signatures(target) for name in signature.by_name]
+        known = [name for signature in signatures_of(target).values() for name in signature.by_name]
         if parameter not in known:
             near = did_you_mean(parameter, known) if isinstance(parameter, str) else ""
             raise RegistrationError(f"{where}: there is no such parameter{near}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from hyperspace_core.config.tree import shown, too_deep
@@ -36,9 +36,8 @@ def golden_files(name: Any, inputs: Any, outputs: Any) -> dict[str, bytes]:
         raise ValueNotStorable(f"log_golden(name={shown(name)}): use a plain name without '/', such as "
                                "'default'")
     check_label(label(name, "inputs.json"))
-    sides = [_files(side, value, f"golden {side}")
-             for side, value in zip(SIDES, (inputs, outputs), strict=True)]
-    return {label(name, file): content for files in sides for file, content in files.items()}
+    return {label(name, file): content for side, value in zip(SIDES, (inputs, outputs), strict=True)
+            for file, content in _files(side, value, f"golden {side}").items()}
 
 
 def assembled(side: str, read: Callable[[str], bytes]) -> Any:
@@ -56,23 +55,25 @@ def _files(side: str, value: Any, path: str) -> dict[str, bytes]:
     deep = too_deep(value)
     if deep is not None:
         raise ValueNotStorable(f"{path}: nested too deep, or refers to itself, at {deep}")
-    arrays: list[tuple[Keys, Any]] = list(_arrays(value, (), path))
-    places = {keys for keys, _ in arrays}
-    plain = storable(_without(value, (), places), path)
+    arrays: list[tuple[Keys, Any]] = []
+    plain = storable(_without_arrays(value, (), path, arrays), path)
     files = {f"{side}.{number}.npy": array_bytes(array) for number, (_, array) in enumerate(arrays)}
     index = {"value": plain, "arrays": [list(keys) for keys, _ in arrays]}
     return files | {f"{side}.json": json.dumps(index, ensure_ascii=False, indent=1).encode()}
 
 
-def _arrays(value: Any, keys: Keys, path: str) -> Iterator[tuple[Keys, Any]]:
+def _without_arrays(value: Any, keys: Keys, path: str, arrays: list[tuple[Keys, Any]]) -> Any:
+    """The value with None in place of its arrays, which are added to `arrays` with their positions."""
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _arrays(inner, (*keys, key), f"{path}.{key}")
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            yield from _arrays(inner, (*keys, index), f"{path}[{index}]")
-    elif hasattr(value, "dtype") and getattr(value, "shape", ()) != ():
-        yield keys, _checked(value, path)
+        return {key: _without_arrays(inner, (*keys, key), f"{path}.{key}", arrays)
+                for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_arrays(inner, (*keys, index), f"{path}[{index}]", arrays)
+                for index, inner in enumerate(value)]
+    if hasattr(value, "dtype") and getattr(value, "shape", ()) != ():
+        arrays.append((keys, _checked(value, path)))
+        return None
+    return value
 
 
 def _checked(value: Any, path: str) -> Any:
@@ -83,17 +84,6 @@ def _checked(value: Any, path: str) -> Any:
     if value.dtype.hasobject:
         raise ValueNotStorable(f"{path}: an array of Python objects cannot be stored; use lists, or an array "
                                "of numbers or of texts (dtype=str)")
-    return value
-
-
-def _without(value: Any, keys: Keys, places: set[Keys]) -> Any:
-    """The value with None in place of its arrays."""
-    if keys in places:
-        return None
-    if isinstance(value, dict):
-        return {key: _without(inner, (*keys, key), places) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without(inner, (*keys, index), places) for index, inner in enumerate(value)]
     return value
 
 

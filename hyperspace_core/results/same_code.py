@@ -28,11 +28,8 @@ MOST_NAMED = 5                 # files that a line names
 def snapshot_of(record: RunRecord) -> str | None:
     """The digest of the snapshot that a run executed, or that was pinned for it; None without one."""
     section = record.attempt.provenance.get("source") if record.attempt is not None else None
-    for place in (section, record.code):
-        digest = place.get(SNAPSHOT) if isinstance(place, Mapping) else None
-        if isinstance(digest, str):
-            return digest
-    return None
+    digests = [place.get(SNAPSHOT) for place in (section, record.code) if isinstance(place, Mapping)]
+    return next((digest for digest in digests if isinstance(digest, str)), None)
 
 
 def differing_files(store: Store, records: Iterable[RunRecord], project: Callable[[], Project | None], *,
