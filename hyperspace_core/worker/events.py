@@ -14,8 +14,6 @@ from hyperspace_core.records.run import Metric, RunRecord
 from hyperspace_core.records.states import Outcome, State
 from hyperspace_core.records.traits import Waiting
 
-_log = logging.getLogger("hyperspace.worker")
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
@@ -85,7 +83,7 @@ Listener = Callable[[Event], None]
 def log_notices(event: Event) -> None:
     """The default listener of a worker: write notices to the log."""
     if isinstance(event, Notice):
-        _log.log(event.level, "%s", event.text)
+        logging.getLogger("hyperspace.worker").log(event.level, "%s", event.text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from hyperspace_core.clock import Clock
 from hyperspace_core.execution import protocol
 from hyperspace_core.execution.supervisor import Output, ProcessEvent
 from hyperspace_core.extension.manager import Extensions
 from hyperspace_core.records.logged import Progress, ProgressSet
-from hyperspace_core.records.run import Claim, Finish, Owner, Update
+from hyperspace_core.records.run import Claim, Finish, Owner
 from hyperspace_core.run import Memory, Run
 from hyperspace_core.storage import Store
 from hyperspace_core.worker.hooks import Questions, WorkerHooks
@@ -176,26 +176,17 @@ class HeldRun:
 
     def _take(self, message: protocol.Message) -> None:
         match message:
-            case protocol.Ask(number=number, topic=topic, payload=payload):
-                self._ask(number, topic, payload)
+            case protocol.Ask() if self._process is not None and self._hooks is not None:
+                self._questions = self._questions or Questions(self._hooks, self.record, self._process.answer)
+                self._questions.put(message.number, message.topic, message.payload)
             case protocol.CodeDiffers(reason=reason):
                 self._differs = reason
-            case protocol.Resolved(update=update):
-                self._resolved(update)
+            case protocol.Resolved(update=update):     # what is executed, where it differs from the record
+                config = self.record.config if update.config is None else update.config
+                self.record = replace(self.record, config=config, metric=update.metric or self.record.metric)
+                self.outbox.fill(update)
             case _:
                 self.outbox.put(message)
-
-    def _ask(self, number: int, topic: str, payload: Any) -> None:
-        if self._process is not None and self._hooks is not None:
-            self._questions = self._questions or Questions(self._hooks, self.record, self._process.answer)
-            self._questions.put(number, topic, payload)
-
-    def _resolved(self, update: Update) -> None:
-        """Set what is executed, where it differs from the record."""
-        record = self.record
-        self.record = replace(record, config=record.config if update.config is None else update.config,
-                              metric=update.metric or record.metric)
-        self.outbox.fill(update)
 
     def _of_outbox(self) -> Iterator[OutboxEvent]:
         """The events of the delivery; wait for one where there is no process."""

@@ -34,7 +34,7 @@ from hyperspace_core.records.run import Claim, Finish, Owner, RunRecord
 from hyperspace_core.records.states import Outcome
 from hyperspace_core.run import Run
 from hyperspace_core.storage import Store
-from hyperspace_core.worker.events import log_notices
+from hyperspace_core.worker.events import Notice, log_notices
 from hyperspace_core.worker.heartbeat import Heartbeat
 from hyperspace_core.worker.held_run import HeldRun, RunProcess
 from hyperspace_core.worker.hooks import WorkerHooks, context_of
@@ -344,9 +344,8 @@ class _Following(threading.Thread):
 def _one_slot(store: Store, project: Project, extensions: Extensions, runner: _CallersRunner,
               owner: Owner) -> Iterator[Slot]:
     """A slot with a sender and heartbeats, without a worker."""
-    log = logging.getLogger("hyperspace.worker")
     heartbeat = Heartbeat(store, owner, clock=SystemClock(),
-                          tell=lambda text, level: log.log(level, "%s", text),
+                          tell=lambda text, level: log_notices(Notice(text=text, level=level)),
                           heartbeat_s=store.settings(project.name).heartbeat_s,
                           away_changed=lambda away: None if away else slot.sender.hurry())
     state = WorkerState(store=store, project=project.name, owner=owner, clock=SystemClock(),

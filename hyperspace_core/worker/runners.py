@@ -60,7 +60,9 @@ class Codebase:
             raise
         except (NotFound, BadSnapshot, UsageError, OSError) as error:
             why = f"the pinned code could not be unpacked: {error_line(error)}"
-            self._tell(pinned, f"{why}; the current code is used")
+            if pinned not in self._reported:       # once, not with each of a thousand runs
+                self._reported.add(pinned)
+                self._worker_state.tell(f"{why}; the current code is used", logging.WARNING)
             return self.current, replace(chosen, note=f"{why}; it ran on the current code")
         return self._fork_server(pinned, folder), replace(chosen, folder=str(folder))
 
@@ -92,12 +94,6 @@ class Codebase:
     def _end(self, digest: str) -> None:
         del self._needed_at[digest], self._folders[digest]
         self._pinned.pop(digest).close()
-
-    def _tell(self, digest: str, text: str) -> None:
-        """Report once a snapshot, not with each of a thousand runs."""
-        if digest not in self._reported:
-            self._reported.add(digest)
-            self._worker_state.tell(text, logging.WARNING)
 
 
 def unpacked(store: Store, digest: str) -> Path:

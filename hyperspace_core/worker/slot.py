@@ -20,7 +20,7 @@ from hyperspace_core.storage import new_token
 from hyperspace_core.worker.events import Printed, RunEnded, RunStarted
 from hyperspace_core.worker.held_run import HeldRun, OutputText, RunEvent, Tick, notify_finished
 from hyperspace_core.worker.hooks import WorkerHooks
-from hyperspace_core.worker.outbox import Outbox, Remark, Sender, Settlement, SourceStored, StoreFailed
+from hyperspace_core.worker.outbox import Remark, Sender, Settlement, SourceStored, StoreFailed
 from hyperspace_core.worker.outcome import AttemptOutcome, LateOutcome, Release
 from hyperspace_core.worker.runners import Runner
 from hyperspace_core.worker.state import GIVE_BACK, KILL, WorkerState
@@ -208,13 +208,10 @@ class Slot(threading.Thread):
             case ChildEnded():
                 held_run.end(held_run.outcome(event))
             case Tick() if held_run.outbox.ending is not None:
-                self._limit_patience(held_run.outbox)
-
-    def _limit_patience(self, outbox: Outbox) -> None:
-        """Give up the delivery of an end where the worker stops; else the store may take hours."""
-        patience = {GIVE_BACK: LAST_WORD_S, KILL: 1.0}.get(self._state.level)
-        if patience is not None and self._state.since_stop_s() > patience:
-            outbox.give_up(Settlement.ABANDONED)
+                # where the worker stops, it does not wait for hours until the store has the end
+                patience = {GIVE_BACK: LAST_WORD_S, KILL: 1.0}.get(self._state.level)
+                if patience is not None and self._state.since_stop_s() > patience:
+                    held_run.outbox.give_up(Settlement.ABANDONED)
 
     def _let_go(self, held_run: HeldRun) -> None:
         self._state.heartbeat.remove(held_run)

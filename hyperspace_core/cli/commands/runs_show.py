@@ -34,7 +34,8 @@ def show(context: CommandContext, run: int, original: bool, as_json: bool) -> No
     """Show a run: config, result, metrics, artifacts, provenance, attempts."""
     record = get_run(context.store, context.name, run)
     if original:
-        record = _as_it_was(context.store, record)
+        before = rewritten_of(context.store, record)
+        record = replace(record, scenario=before[0].scenario, config=before[0].config) if before else record
     artifacts = context.store.artifacts(record.id) if record.attempts else []
     of_run = RunFilter(project=record.project, parent=record.id)
     children = [child.id for child in context.store.find(of_run, order=ORDER_OLDEST)]
@@ -47,11 +48,6 @@ def show(context: CommandContext, run: int, original: bool, as_json: bool) -> No
     written = record.submitted if original else _written(context.store, record)
     show_run(page, record, artifacts, children, datetime.now().astimezone(), written=written)
     echo_page(page)
-
-
-def _as_it_was(store: Store, record: RunRecord) -> RunRecord:
-    before = rewritten_of(store, record)
-    return replace(record, scenario=before[0].scenario, config=before[0].config) if before else record
 
 
 def _written(store: Store, record: RunRecord) -> Mapping[str, Any]:
