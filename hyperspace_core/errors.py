@@ -112,6 +112,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{name}'?" if name else ""
 
 
+def first_names(names: Iterable[str], most: int) -> str:
+    """`a, b and 3 more`: the first names, and the count of the others."""
+    every = list(names)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
 # -- The text of an exception, on one line --
 
 REASON_CHARACTERS = 500

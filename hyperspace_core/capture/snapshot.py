@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hyperspace_core.capture.files import Walk, digest_of, printable
 from hyperspace_core.capture.git import GitChanges, changes_of, source_file
 from hyperspace_core.capture.project_modules import Unit, code_units
-from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.errors import HyperspaceError, first_names
 from hyperspace_core.extension.manager import Found, find
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECTS_GROUP
 from hyperspace_core.records.run import CHANGES, SNAPSHOT, Snapshot, SourceFile
@@ -140,16 +140,12 @@ def project_code(project: Project) -> ProjectCode | Absent:
 
 def _summary(project: Project, snapshot: Snapshot, git: GitChanges, left_out: Mapping[str, str]) -> str:
     files = f"{len(snapshot.files)} files ({snapshot.size / 1000:.1f} kB)"
-    unknown = f", untracked by git: {_first_names(git.untracked)}" if git.untracked else ""
+    names = first_names(map(printable, git.untracked), MAX_NAMED)
+    unknown = f", untracked by git: {names}" if names else ""
     # a run that reads such a file would not find it
-    without = (f", left out: {_first_names(sorted(left_out))} ({', '.join(dict.fromkeys(left_out.values()))})"
-               if left_out else "")
+    lost = first_names(map(printable, sorted(left_out)), MAX_NAMED)
+    without = f", left out: {lost} ({', '.join(dict.fromkeys(left_out.values()))})" if left_out else ""
     return f"{project.module.partition('.')[0]}: {files}, {git.state}{unknown}{without}"
-
-
-def _first_names(names: Collection[str]) -> str:
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return f"{', '.join(printable(name) for name in list(names)[:MAX_NAMED])}{more}"
 
 
 def _walked(units: list[Unit], project: Project) -> tuple[Walk, str | None]:

@@ -11,7 +11,7 @@ from hyperspace_core.config import types
 from hyperspace_core.config.annotations import family_of
 from hyperspace_core.config.signature import Parameter, default_tree, signature_of
 from hyperspace_core.config.tree import CLASS_NAME, MISSING, match_key, snake_case
-from hyperspace_core.errors import HyperspaceError, RegistrationError, UnknownClassError, nearest
+from hyperspace_core.errors import HyperspaceError, RegistrationError, UnknownClassError, first_names, nearest
 
 MAX_NAMED = 20                 # more known names than this are counted, not listed
 
@@ -81,7 +81,8 @@ class Registry:
         what = snake_case((below or family).__name__).replace("_", " ")
         near = nearest(name, names)
         meant = f" Did you mean {near!r}?" if near else ""
-        raise UnknownClassError(f"no {what} {name!r}. Known: {_listed(names)}.{meant}{self._noted()}")
+        known = first_names(names, MAX_NAMED) or "none"
+        raise UnknownClassError(f"no {what} {name!r}. Known: {known}.{meant}{self._noted()}")
 
     def get(self, family: type, name: object, *, below: type | None = None) -> Entry | None:
         """The class that `find` finds, or None."""
@@ -175,11 +176,6 @@ def _is_below(entry: Entry, family: type, below: type | None) -> bool:
     if below is None or below is family:
         return True
     return isinstance(entry.target, type) and issubclass(entry.target, below)
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:MAX_NAMED]) or "none"
-    return f"{shown} and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else shown
 
 
 def place_of(target: Any) -> str:

@@ -75,6 +75,7 @@ def _chosen(record: RunRecord, stored: list[Artifact], labels: Collection[str] |
 def _manifest(record: RunRecord, components: list[Tree], component: str | None,
               files: Mapping[str, Artifact]) -> Tree:
     labels = {artifact.name for artifact in files.values()}
+    git, source = _section(record, "git"), _section(record, "source")
     return {
         "format": FORMAT,
         "project": record.project, "task": record.task, "run": record.id, "uid": record.uid,
@@ -85,7 +86,9 @@ def _manifest(record: RunRecord, components: list[Tree], component: str | None,
         "metrics": to_json(record.metrics),
         "seed": record.seed, "scenario": record.scenario, "config": record.config,
         "migrated": list(record.migrated), "component": component, "components": components,
-        "versions": _versions(record), "code": _code(record),
+        "versions": _versions(record),
+        "code": {"commit": git.get("commit"), "dirty": git.get("dirty"),
+                 SNAPSHOT: source.get(SNAPSHOT) or record.code.get(SNAPSHOT)},
         "artifacts": [{"name": artifact.name, "file": file, "sha256": artifact.digest, "size": artifact.size}
                       for file, artifact in files.items()],
         "golden": sorted({label.split("/")[1] for label in labels if label.startswith(_GOLDEN)
@@ -109,12 +112,6 @@ def _versions(record: RunRecord) -> Tree:
             "python": _section(record, "python").get("version"),
             "plugins": {one["name"]: one.get("version") for one in loaded if "name" in one},
             "packages": packages.get("installed", {})}
-
-
-def _code(record: RunRecord) -> Tree:
-    git, source = _section(record, "git"), _section(record, "source")
-    return {"commit": git.get("commit"), "dirty": git.get("dirty"),
-            SNAPSHOT: source.get(SNAPSHOT) or record.code.get(SNAPSHOT)}
 
 
 def _section(record: RunRecord, name: str) -> Mapping[str, Any]:

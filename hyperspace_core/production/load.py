@@ -123,7 +123,9 @@ def first_difference(expected: Any, found: Any, tolerance: float, path: str) -> 
     if isinstance(expected, list | tuple):
         return _lists(expected, found, tolerance, path)
     if is_number(expected) and is_number(found):
-        return None if _agree(expected, found, tolerance) else _message(path, expected, found)
+        agree = (expected == found or (math.isnan(expected) and math.isnan(found))
+                 or math.isclose(expected, found, rel_tol=tolerance, abs_tol=tolerance))
+        return None if agree else _message(path, expected, found)
     same = type(expected) is type(found) and expected == found
     return None if same else _message(path, expected, found)
 
@@ -182,11 +184,6 @@ def _numeric(array: Any) -> bool:
 
 def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and getattr(value, "shape", ()) != ()
-
-
-def _agree(one: float, other: float, tolerance: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other)) or math.isclose(
-        one, other, rel_tol=tolerance, abs_tol=tolerance)
 
 
 def _message(path: str, expected: Any, found: Any) -> str:

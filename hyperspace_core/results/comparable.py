@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, get_args
 
 from hyperspace_core.config.tree import CLASS_NAME, Tree, canonical, diff, digest
@@ -286,17 +287,14 @@ def select_comparable(records: Iterable[RunRecord], ask: Callable[[], CurrentCod
     """
     given = traits.run_traits(records)
     reasons: dict[int, tuple[Reason, ...]] = {}
-    for _, group in groupby(sorted(given, key=_task), key=_task):
+    task_of = attrgetter("record.task")
+    for _, group in groupby(sorted(given, key=task_of), key=task_of):
         runs = list(group)
         criteria = criteria_of(runs, None if all_agree(runs) else ask())
         reasons |= {run.record.id: criteria.against(run) for run in runs}
     return Comparison(kept=tuple(run.record for run in given if not reasons[run.record.id]),
                       left_out=tuple(LeftOut(run.record, reasons[run.record.id]) for run in given
                                      if reasons[run.record.id]))
-
-
-def _task(run: RunTraits) -> str:
-    return run.record.task
 
 
 def checked_comparable(comparable: object) -> str:

@@ -123,7 +123,9 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
         project=project, url=store.url, at=now, paused=settings.paused, counts=counts,
         workers=tuple(sorted(workers, key=lambda line: (line.life != "alive", line.worker.owner.worker))),
         running=tuple(sorted(running, key=lambda record: record.id)),
-        ownerless=frozenset(record.id for record in running if _is_ownerless(record, is_dead)),
+        ownerless=frozenset(
+            record.id for record in running
+            if record.attempt is not None and record.attempt.worker and is_dead(record.attempt.worker)),
         waiting=() if settings.paused else tuple(waiting_runs(queued, alive)),
         searches=tuple(search_line(store, search, alive, paused=settings.paused)
                        for search in searches_of(store, project,
@@ -132,11 +134,6 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
         best={task: one.as_record for task, one in best.items()},
         best_runs={task: one.runs_text for task, one in best.items()},
     )
-
-
-def _is_ownerless(record: RunRecord, is_dead: Callable[[Owner], bool]) -> bool:
-    attempt = record.attempt
-    return attempt is not None and attempt.worker is not None and is_dead(attempt.worker)
 
 
 def living_workers(store: Store, project: str, *, clock: Clock | None = None,

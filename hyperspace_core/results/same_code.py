@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hyperspace_core.capture.code_fingerprint import covered_names
 from hyperspace_core.capture.snapshot import ProjectCode, project_code
 from hyperspace_core.capture.syntax import named_statements
-from hyperspace_core.errors import HyperspaceError
+from hyperspace_core.errors import HyperspaceError, first_names
 from hyperspace_core.records.run import SNAPSHOT, RunRecord, Snapshot
 from hyperspace_core.records.traits import Fingerprint, fingerprints_of
 from hyperspace_core.results.comparable import CurrentCode, differing_code
@@ -99,10 +99,9 @@ def _differ(path: str, versions: Sequence[bytes | None], covered: Collection[tup
 
 def differing_text(files: Iterable[str]) -> str:
     """A clause on the files; "" without any."""
-    names = list(files)
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return (f"the snapshots of their code differ in {', '.join(names[:MOST_NAMED])}{more}, "
-            "which no fingerprint of a class covers") if names else ""
+    names = first_names(files, MOST_NAMED)
+    return (f"the snapshots of their code differ in {names}, which no fingerprint of a class covers"
+            if names else "")
 
 
 class CodeCheck:
