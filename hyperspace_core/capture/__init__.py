@@ -23,7 +23,7 @@ def warm_up(project: Project) -> None:
     from hyperspace_core.capture.snapshot import project_code
 
     for plugin in project.extensions.builtins:
-        _try(getattr(plugin, "prepare", None))
+        _try(getattr(plugin, "prepare", list))         # not every section has something to prepare
     _try(partial(prepare, project))
     _try(partial(project_code, project))
 
@@ -44,9 +44,7 @@ def _look_again(project: Project) -> None:
                 project_code(project)
 
 
-def _try(prepare: Callable[[], object] | None) -> None:
-    if prepare is None:
-        return
+def _try(prepare: Callable[[], object]) -> None:
     try:
         prepare()
     except Exception:

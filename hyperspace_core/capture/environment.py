@@ -50,9 +50,8 @@ def recorded_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_secret(name: str, value: str) -> bool:
-    if _SECRET_VALUE.search(value) or (_SECRET_NAME.search(name) and name not in RECORDED):
-        return True
-    return any(_looks_random(word) for word in _WORD.findall(value))
+    named = _SECRET_NAME.search(name) and name not in RECORDED
+    return bool(named or _SECRET_VALUE.search(value)) or any(map(_looks_random, _WORD.findall(value)))
 
 
 def _looks_random(word: str) -> bool:

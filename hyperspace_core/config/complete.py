@@ -228,8 +228,9 @@ class _Completion:
         elif isinstance(value, Mapping):
             entry = self.class_of(value, kind, base, path)
             body = {key: inner for key, inner in value.items() if key != CLASS_NAME}
-            if entry is not None and not self.is_of(base, kind, entry):
-                base = MISSING
+            # a class other than the default's, under any of its names, starts from its own defaults
+            before = base.get(CLASS_NAME) if isinstance(base, dict) else None
+            base = base if self.registry.get(kind.family, before) is entry else MISSING
         else:
             return self.problem(path, f"expected {types.describe(kind)} (a name, or a section with "
                                       f"className), found {shown(value)}")
@@ -244,10 +245,11 @@ class _Completion:
         bases = base if isinstance(base, dict) else {}
         name = section.get(CLASS_NAME, bases.get(CLASS_NAME, MISSING))
         if name is MISSING:
-            own = [e for e in self.registry.entries(kind.family) if e.target is kind.base]
-            if own:
-                return own[0]
-            known = [e.name for e in self.registry.entries(kind.family) if e.target is not kind.base]
+            entries = self.registry.entries(kind.family)
+            own = next((entry for entry in entries if entry.target is kind.base), None)
+            if own is not None:
+                return own
+            known = [entry.name for entry in entries]
             self.problem(join(path, CLASS_NAME), f"missing; choose the {kind.base.__name__}: "
                                                  f"{', '.join(known[:20]) or 'none is registered'}")
             return None
@@ -263,10 +265,6 @@ class _Completion:
             self.unknown_class = True
             self.problem(path, str(error))
             return None
-
-    def is_of(self, base: Any, kind: types.FamilyKind, entry: Entry) -> bool:
-        """Whether the default is of exactly that class, under any of its names."""
-        return isinstance(base, dict) and self.registry.get(kind.family, base.get(CLASS_NAME)) is entry
 
     def section(self, value: Any, signature: Signature, base: Any, path: str, *, lazy: bool = False) -> Tree:
         if not isinstance(value, Mapping):

@@ -211,9 +211,8 @@ class Extensions:
     def implementations(self, name: str, *, core: bool = True) -> Iterator[tuple[str, Callable[..., Any]]]:
         """The implementations of a hook, to be called with all its arguments; `core`: core's own too."""
         for one in self._sorted(name):
-            if not core and one.plugin_name.startswith(_CORE):
-                continue
-            yield one.plugin_name.removeprefix(_CORE), partial(_called, one)
+            if core or not one.plugin_name.startswith(_CORE):
+                yield one.plugin_name.removeprefix(_CORE), partial(_called, one)
 
     def observers(self, name: str, **arguments: Any) -> None:
         """Call every observer; a failure is logged and the others are still called."""

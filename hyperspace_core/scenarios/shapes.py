@@ -51,7 +51,6 @@ class Repeated(_Parted):
 
 # -- Train one model for each series, such as each machine or each customer --
 
-Key = str | int
 LISTING = "every_series"       # the method with which a dataset lists its series
 
 
@@ -75,7 +74,7 @@ class PerSeries(_Parted):
         return [Part(name=part_name(key), scenario=with_setting(copy.deepcopy(self.scenario), self.key, key),
                      seed=seed) for key in keys]
 
-    def _listed(self) -> list[Key]:
+    def _listed(self) -> list[str | int]:
         owner = copy.deepcopy(setting_owner(self.scenario, self.key))
         if not hasattr(owner, LISTING):
             raise PartError(f"PerSeries: {type(owner).__name__} has no method {LISTING}(); add one that "
