@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,8 +82,13 @@ class Skip:
         return f"{self.file}:{self.line}: {self.module or self.reason}"
 
 
-def skips() -> Iterator[Skip]:
+@functools.cache
+def skips() -> tuple[Skip, ...]:
     """Every place where a test is skipped."""
+    return tuple(found())
+
+
+def found() -> Iterator[Skip]:
     for file, tree in parsed(support=True):
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             name = ast.unparse(call.func)
@@ -118,17 +124,16 @@ def runs(session: str, file: str) -> bool:
     return session == "tests" or any(file == name or file.startswith(f"{name}/") for name in named)
 
 
-SKIPS = list(skips())
 CI = (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
 def test_the_skips_are_found() -> None:
-    assert len(SKIPS) > 50
-    assert {skip.module for skip in SKIPS} >= {"torch", "polars", "pyarrow", "nbclient", "plotly", "optuna"}
+    assert len(skips()) > 50
+    assert {skip.module for skip in skips()} >= {"torch", "polars", "pyarrow", "nbclient", "plotly", "optuna"}
 
 
 def test_each_missing_package_has_a_session_that_runs_the_test() -> None:
-    lost = [str(skip) for skip in SKIPS if skip.module
+    lost = [str(skip) for skip in skips() if skip.module
             and (skip.module not in PACKAGES or not runs(PACKAGES[skip.module][0], skip.file))]
 
     assert lost == [], "add the package to a session of noxfile.py that runs the file, and to PACKAGES"
@@ -136,13 +141,13 @@ def test_each_missing_package_has_a_session_that_runs_the_test() -> None:
 
 def test_each_other_skip_is_explained() -> None:
     known = {*SESSIONS, *PROGRAMS, *CIRCUMSTANCES}
-    reasons = {skip.reason for skip in SKIPS if skip.reason}
+    reasons = {skip.reason for skip in skips() if skip.reason}
 
-    assert sorted(str(skip) for skip in SKIPS if skip.reason and skip.reason not in known) == []
+    assert sorted(str(skip) for skip in skips() if skip.reason and skip.reason not in known) == []
     assert sorted(known - reasons) == [], "these are no longer used"
 
 
-@pytest.mark.parametrize("skip", [skip for skip in SKIPS if skip.reason in SESSIONS], ids=str)
+@pytest.mark.parametrize("skip", [skip for skip in skips() if skip.reason in SESSIONS], ids=str)
 def test_a_session_has_what_a_skip_names(skip: Skip) -> None:
     assert any(runs(session, skip.file) for session in SESSIONS[skip.reason].split(" or "))
 

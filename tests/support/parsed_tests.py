@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+from pathlib import Path
 
 from support.places import PLUGINS, ROOT
 
@@ -11,10 +12,14 @@ FOLDERS = [ROOT / "tests", ROOT / "docs/examples", *(plugin / "tests" for plugin
 NOT_OURS = (ROOT / "tests/projects", ROOT / "tests/bench")      # projects and figures, not tests
 
 
-@functools.cache
-def parsed(*, support: bool = False) -> tuple[tuple[str, ast.Module], ...]:
+def parsed(*, support: bool = False) -> list[tuple[str, ast.Module]]:
     """The path and the syntax tree of every test module and conftest; and of what they share."""
-    return tuple((str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8")))
-                 for folder in FOLDERS for path in sorted(folder.rglob("*.py"))
-                 if (support or path.name.startswith(("test_", "conftest")))
-                 and not any(place in path.parents for place in NOT_OURS))
+    return [(str(path.relative_to(ROOT)), tree) for path, tree in _trees().items()
+            if support or path.name.startswith(("test_", "conftest"))]
+
+
+@functools.cache
+def _trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8"))
+            for folder in FOLDERS for path in sorted(folder.rglob("*.py"))
+            if not any(place in path.parents for place in NOT_OURS)}
