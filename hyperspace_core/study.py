@@ -16,7 +16,7 @@ from hyperspace_core.extension.accessors import RESULTS, STUDY, Accessors, colle
 from hyperspace_core.extension.manager import build_manager
 from hyperspace_core.extension.project import open_project
 from hyperspace_core.extension.storage import open_store, resolve_url
-from hyperspace_core.lookup import conditions, get_run
+from hyperspace_core.lookup import checked_paths, conditions, get_run
 from hyperspace_core.records.filter import ORDER_BEST, ORDER_OLDEST, Condition, RunFilter, parse_states
 from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
@@ -268,6 +268,7 @@ class Study(Closing):
         wanted = RunFilter(project=self.name, tasks=() if task is None else (self._task_with_runs(task),),
                            states=parse_states((states,) if isinstance(states, str) else tuple(states)),
                            where=conditions(where))
+        checked_paths(self.store, wanted, lambda: self.project)
         early = limit if wish == comparing.ALL and order_by is None else None
         if early is not None and any_mended(self.store, wanted):
             early = None

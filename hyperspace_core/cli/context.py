@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property, wraps
@@ -216,17 +217,42 @@ class CommandContext:
         click.get_current_context().call_on_close(store.close)
         return store
 
-    @cached_property
+    @property
     def store(self) -> Store:
         """The opened store. The project must be installed here or have runs in the store.
 
+        An embedded store that does not exist yet is not created: a temporary, empty one takes its place.
         Raises `StoreError`; `ProjectError` for a name that neither an installed project nor the store knows.
         """
+        if self.file is not None and not self.file.exists() and self._is_installed():
+            return self._empty_store       # asked again each time: `status --watch` waits for the first run
+        return self.store_to_write
+
+    def _is_installed(self) -> bool:
         from hyperspace_core.extension.project import installed_projects
+
+        return any(found.name == self.name for found in installed_projects())
+
+    @cached_property
+    def _empty_store(self) -> Store:
+        from hyperspace_core.extension.storage import open_store
+
+        if self._typed_storage:
+            warn(f"{self.file}: no store at this path yet; the first `submit` or `run` creates it")
+        folder = tempfile.TemporaryDirectory(prefix="hyperspace-")
+        click.get_current_context().call_on_close(folder.cleanup)
+        store = open_store(f"sqlite:///{folder.name}/runs.db", self.extensions, self.name)
+        click.get_current_context().call_on_close(store.close)
+        store.url = self.url
+        return store
+
+    @cached_property
+    def store_to_write(self) -> Store:
+        """The same, created where it does not exist yet."""
         from hyperspace_core.extension.storage import open_store
         from hyperspace_core.storage import searches_of
 
-        here = any(found.name == self.name for found in installed_projects())
+        here = self._is_installed()
         # a misspelt name must not create an empty store
         if not here and self.file is not None and not self.file.exists():
             self.project()                 # raises an error about the name

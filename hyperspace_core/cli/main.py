@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -55,6 +56,15 @@ class CommandEntry:
         return command
 
 
+def _below_a_group(ctx: click.Context, name: str) -> str:
+    """`runs logs` for `logs`; empty where no group has such a command."""
+    root = ctx.find_root().command
+    groups = [] if not isinstance(root, Root) else [
+        (group, found) for group in root.list_commands(ctx)
+        if isinstance(found := root.get_command(ctx, group), click.Group)]
+    return next((f"{group} {name}" for group, found in groups if name in found.list_commands(ctx)), "")
+
+
 class Commands(click.Group):
     """A group that names the nearest command to a misspelt one, and takes further commands from plugins."""
 
@@ -66,7 +76,7 @@ class Commands(click.Group):
             if name.startswith("-"):
                 return super().resolve_command(ctx, args)
             missing = missing_command(f"{_path(ctx)} {name}".strip())
-            near = nearest(name, self.list_commands(ctx))
+            near = _below_a_group(ctx, name) or nearest(name, self.list_commands(ctx))
             cure = f"Did you mean '{near}'?" if near else f"`{ctx.command_path} --help` lists them."
             raise click.UsageError(missing or f"no command '{name}'. {cure}", ctx)
         return (name if command is None else command.name), command, args[1:]
@@ -260,6 +270,7 @@ def build_cli(load_plugins: Callable[[Root], None] = _plugin_commands) -> Root:
 # -- Run a command line: an exit code, and one line on stderr for an error --
 
 NAME = "hyperspace"
+AFTER_COMMANDS = ("--project", "-p", "--storage", "--no-plugin")       # typed before one by habit
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -292,10 +303,24 @@ def _answer(arguments: list[str]) -> object:
     if COMPLETION in os.environ:
         return cli.main(arguments, prog_name=NAME, standalone_mode=False)
     try:
-        with cli.make_context(NAME, arguments) as context:
+        with cli.make_context(NAME, list(arguments)) as context:
             return cli.invoke(context)
+    except click.NoSuchOption as error:
+        if error.ctx is None or error.ctx.parent is not None or error.option_name not in AFTER_COMMANDS:
+            raise
+        text = f"{error.option_name} stands after the command: `{_reordered(arguments)}`"
+        raise click.UsageError(text) from None
     except click.exceptions.Exit as end:
         return end.exit_code
+
+
+def _reordered(arguments: list[str]) -> str:
+    """The command line with its leading options, each with a value, at the end."""
+    rest, moved = list(arguments), list[str]()
+    while rest and rest[0].startswith("-"):
+        count = 1 if "=" in rest[0] else 2
+        moved, rest = [*moved, *rest[:count]], rest[count:]
+    return shlex.join([NAME, *rest, *moved])
 
 
 def _code_of(error: BaseException) -> int:
@@ -332,6 +357,10 @@ def _usage(error: click.UsageError) -> str:
         return "a number below zero is neither a run id nor an option"
     message = error.format_message()
     message = message[:1].lower() + message[1:]
+    extra = re.search(r"unexpected extra arguments? \((\S+=\S*)", message)
+    if extra is not None and error.ctx is not None and any(
+            "--set" in option.opts for option in error.ctx.command.params):
+        message = f"{message}; write --set {extra[1].removesuffix(')')}"
     if error.ctx is not None and isinstance(error, click.MissingParameter | click.NoSuchOption):
         message = f"{message.removesuffix('.')} (see `{error.ctx.command_path} --help`)"
     return message

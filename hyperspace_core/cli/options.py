@@ -98,7 +98,11 @@ class FilterOptions:
 
     def at(self, context: CommandContext) -> RunFilter:
         """The filter in the context's project. Raises `UsageError`, `NotFound`."""
-        return self.of(context.name, context.store if self.search is not None else None)
+        from hyperspace_core.lookup import checked_paths
+
+        store = context.store if self.search is not None or self.where else None
+        where = self.of(context.name, store)
+        return where if store is None else checked_paths(store, where, context.project)
 
     def of(self, project: str | None, store: Store | None = None) -> RunFilter:
         """The filter within a project (None: all). `store`: where a search is looked up."""
@@ -209,6 +213,11 @@ class ConfigOptions:
         """The config merged with the alternatives of the grid file and of `--grid`."""
         from hyperspace_core.config.grid import parse_grid
 
+        given, varied = ({text.partition("=")[0].strip() for text in texts}
+                         for texts in (self.sets, self.grids))
+        twice = given & varied
+        if twice:
+            raise UsageError(f"--set and --grid both give `{min(twice)}`; leave one of them out")
         written = merge(_literal(self.config()), _read(self.grid_file), in_grid=True)
         return merge(written, parse_grid(self.grids), in_grid=True)
 

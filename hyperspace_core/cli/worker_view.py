@@ -213,7 +213,7 @@ SHOWN = 20                     # runs of a task that are compared at the end
 
 def work(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> int:
     """Run a worker. Exit code 1 if a run failed, 130 if Ctrl-C released runs."""
-    store = context.store
+    store = context.store_to_write
     # a run in this process may replace sys.stdout: the worker's lines go to the streams of now
     out = sys.stderr if as_json else sys.stdout
     teller = Teller(out, sys.stderr, options)

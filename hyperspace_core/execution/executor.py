@@ -121,9 +121,13 @@ class _Execution:
         returned = self.extensions.hook.hyperspace_execute(run=run, scenario=scenario)
         if run.watcher is not None:
             returned = run.watcher.completed(returned)
-        result, metrics = numbers_of(returned, plan.metric.name)
+        result, metrics, left_out = numbers_of(returned, plan.metric.name)
+        if left_out:
+            echo(f"not stored: {left_out}")
         kept = bounded_result(run.sink, run.workdir, plan.metric.name, metrics)
-        return Finish(outcome=Outcome.COMPLETED, reason=run.stop_reason, result=result, metrics=dict(kept))
+        note = shortened(f"not stored: {left_out}") if left_out else None
+        return Finish(outcome=Outcome.COMPLETED, reason=run.stop_reason or note, result=result,
+                      metrics=dict(kept))
 
     def _misfit(self, error: ConfigError) -> Finish:
         """A misfit: the submitter's mistake or, of a validated run, older code here."""

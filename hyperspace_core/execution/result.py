@@ -31,16 +31,16 @@ class BadResult(HyperspaceError):
         self.metrics = metrics or {}
 
 
-def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number]]:
-    """The task's metric, and all numbers by name. NaN and infinities are numbers.
+def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number], str]:
+    """The task's metric, all numbers by name, and what else cannot be stored. NaN and infinities are numbers.
 
     A plain number is the metric itself; a dict must hold it. Scalars of numpy and torch are unwrapped. Raises
-    `BadResult` for other values.
+    `BadResult` where the task's metric is missing or no number.
     """
     value = unwrapped(returned)
     if is_number(value):
         checked = _checked(f"the result of single_run, `{metric}`", value)
-        return float(checked), {metric: checked}
+        return float(checked), {metric: checked}, ""
     if not isinstance(value, Mapping):
         raise BadResult(f"single_run returned {_described(value)}; expected a number or a dict of numbers")
     metrics, problems = _each(value)
@@ -48,9 +48,9 @@ def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number]]:
         has = ", ".join(map(str, value)) or "nothing"
         problems.insert(0, f"single_run returned {has}, but not the task's metric '{metric}'"
                            f"{did_you_mean(metric, metrics) or CURE}")
-    if problems:
+    if metric not in metrics:
         raise BadResult("\n".join(problems), metrics)
-    return float(metrics[metric]), metrics
+    return float(metrics[metric]), metrics, "; ".join(problems)
 
 
 def numbers_in(returned: Mapping[Any, Any]) -> dict[str, Number]:

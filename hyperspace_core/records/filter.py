@@ -140,7 +140,7 @@ def parse_states(texts: tuple[str, ...]) -> tuple[State, ...]:
 def look_up(record: RunRecord, path: str) -> Any:
     """The value at a dotted path; `is_missing` is true where there is none."""
     head, _, rest = path.partition(".")
-    if head in _FIELDS:
+    if head in FIELDS:
         found = _walk(record.effective_config if head == "config" else getattr(record, head), rest)
         if found is not _MISSING:
             return found
@@ -151,7 +151,7 @@ def is_missing(value: object) -> bool:
     return value is _MISSING
 
 
-_FIELDS = frozenset(field.name for field in fields(RunRecord)) | {"attempt"}
+FIELDS = frozenset(field.name for field in fields(RunRecord)) | {"attempt"}
 
 
 def _walk(value: Any, path: str) -> Any:

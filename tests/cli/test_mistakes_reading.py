@@ -86,13 +86,14 @@ def test_b1_a_misspelt_word_gets_a_suggestion(typed: Typed, two: Any, words: tup
     assert message in one_line(typed(*words, expect=2))
 
 
-def test_a_misspelt_store_is_reported_as_new(typed: Typed, project: ProjectFolder, tmp_path: Path) -> None:
+def test_a_misspelt_store_is_reported(typed: Typed, project: ProjectFolder, tmp_path: Path) -> None:
     wrong = tmp_path / "rnus.db"
 
     answer = typed("runs", "list", "--storage", f"sqlite:///{wrong}")
 
-    assert answer.err == f"warning: {wrong}: no store at this path; creating a new, empty one\n"
-    assert typed("runs", "list", "--storage", f"sqlite:///{wrong}").err == ""
+    assert answer.err == (f"warning: {wrong}: no store at this path yet; the first `submit` or `run` "
+                          "creates it\n")
+    assert not wrong.exists()
 
 
 # -- B2: contradictions --------------------------------------------------------------------------------------

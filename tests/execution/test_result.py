@@ -28,24 +28,24 @@ def generator():
     (Level.HIGH, 3.0), (-0.0, 0.0),
 ])
 def test_a_number_is_the_metric(returned, expected):
-    result, metrics = numbers_of(returned, "accuracy")
+    result, metrics, left_out = numbers_of(returned, "accuracy")
     assert result == expected
-    assert type(result) is float
+    assert type(result) is float and left_out == ""
     assert list(metrics) == ["accuracy"]
     assert type(metrics["accuracy"]) in (int, float)
 
 
 def test_a_dict_may_hold_the_metric_and_others():
-    result, metrics = numbers_of({"accuracy": np.float64(0.9), "epochs": np.int32(3)}, "accuracy")
+    result, metrics, left_out = numbers_of({"accuracy": np.float64(0.9), "epochs": np.int32(3)}, "accuracy")
     assert result == 0.9
-    assert metrics == {"accuracy": 0.9, "epochs": 3}
+    assert metrics == {"accuracy": 0.9, "epochs": 3} and left_out == ""
     assert [type(value) for value in metrics.values()] == [float, int]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_nan_and_infinities_are_kept(value):
-    result, metrics = numbers_of({"loss": value}, "loss")
-    assert repr(result) == repr(value)
+    result, metrics, left_out = numbers_of({"loss": value}, "loss")
+    assert repr(result) == repr(value) and left_out == ""
     assert repr(metrics["loss"]) == repr(value)
 
 
@@ -92,14 +92,15 @@ def test_a_missing_metric_without_a_near_name_has_a_cure():
 
 
 def test_wrong_entries_are_named_and_numbers_are_kept():
+    returned = {"accuracy": 0.9, "preds": np.zeros(10), "ok": True, 3: 1.0, "": 1.0, "none": None}
+    result, metrics, text = numbers_of(returned, "accuracy")
     with pytest.raises(BadResult) as caught:
-        numbers_of({"accuracy": 0.9, "preds": np.zeros(10), "ok": True, 3: 1.0, "": 1.0, "none": None},
-                   "accuracy")
-    text = str(caught.value)
+        numbers_of(returned, "ok")
     for part in ("result.preds: expected a number, found ndarray of 80 bytes",
                  "result.ok: expected a number, found True", "result.none: expected a number, found None",
                  "key 3 is int; keys must be strings", "a name is one line"):
-        assert part in text
+        assert part in text and part in str(caught.value)
+    assert (result, metrics) == (0.9, {"accuracy": 0.9})
     assert caught.value.metrics == {"accuracy": 0.9}
 
 

@@ -16,7 +16,7 @@ from hyperspace_core.cli.main import Commands
 from hyperspace_core.cli.options import FilterOptions
 from hyperspace_core.errors import ExitCode, NotFound, Refused
 from hyperspace_core.records.filter import ORDER_QUEUE
-from hyperspace_core.records.run import RunRecord
+from hyperspace_core.records.run import SNAPSHOT, RunRecord
 from hyperspace_core.records.states import State, Verb, allowed
 from hyperspace_core.records.traits import waiting_reasons
 from hyperspace_core.results.format import age, brief, counted, to_json
@@ -102,10 +102,17 @@ def requeue(*, context: CommandContext, runs: tuple[int, ...], wanted: FilterOpt
 
     Select runs by id or by filter options, as in `--status failed`.
     """
-    return _do(context, runs, wanted, dry_run, BulkAction(
+    action = BulkAction(
         phrase="requeue {}", fits=lambda record: bool(allowed(Verb.REQUEUE, record.state)),
         why_not=lambda record: "it has not ended yet" + _resume(context, record),
-        do=lambda store, record: store.requeue(record.id).value))
+        do=lambda store, record: store.requeue(record.id).value)
+    fit, refused = select_runs(context, runs, wanted, action)
+    code = act(context, fit, refused, action, dry_run=dry_run)
+    pinned = next((record.id for record in fit if SNAPSHOT in record.code), None)
+    if pinned is not None:
+        terminal.echo_note("they execute the code that was pinned at their submission; "
+                           f"`{context.command(f'rerun {pinned}')}` queues a run of today's code")
+    return code
 
 
 class LastMayBeNegative(click.Command):
@@ -157,9 +164,10 @@ def _switch(context: CommandContext, runs: tuple[int, ...], wanted: FilterOption
     if given:
         raise click.UsageError(f"--all and {', '.join(given)} contradict each other: "
                                "--all means the whole queue")
-    before = context.store.settings(context.name).paused
+    store = context.store if dry_run else context.store_to_write
+    before = store.settings(context.name).paused
     if not dry_run and before is not paused:
-        context.store.change_settings(context.name, paused=paused)
+        store.change_settings(context.name, paused=paused)
     state = "paused" if paused else "open"
     would = "would be" if dry_run and before is not paused else "is"
     terminal.echo(f"the whole queue {would} {state}{' already' if before is paused else ''}")

@@ -118,6 +118,11 @@ def logs(*, context: CommandContext, run: int, follow: bool, attempt: int | None
     printer.end()
     if number is None:
         terminal.echo_hint(f"run {run} has not started yet; it is {record.state}")
+        return
+    shown = next(one for one in record.attempts if one.number == number)
+    if shown.traceback:
+        terminal.echo_note(f"attempt {number} failed: {shown.reason}; "
+                           f"`{context.command(f'runs show {run}')}` has the traceback")
 
 
 # -- `hyperspace runs metrics`: show the metrics and the series of a run --

@@ -113,6 +113,8 @@ def test_the_effect_of_a_hyper_parameter(typed: Typed, filled: Harness) -> None:
 
 def test_invalid_effects_arguments(typed: Typed, filled: Harness) -> None:
     assert "did you mean 'trees'?" in typed("effects", "tree", expect=2).err
-    assert typed("effects", "classifier", "--where", "trees=1").err == "no completed run matches\n"
+    assert "did you mean 'classifier.trees'?" in typed("effects", "classifier", "--where", "trees=1",
+                                                       expect=2).err
+    assert typed("effects", "classifier", "--where", "classifier.trees=1").err == "no completed run matches\n"
     assert typed("effects", "classifier", "--where", "classifier.trees=10").err == (
         "no two runs differ in classifier alone\n")

@@ -213,7 +213,9 @@ def test_a_check_fails_on_a_misspelt_filter(typed: Typed, grown: Grown) -> None:
     assert unknown.err.startswith("error: no task 'nope' in project ")
     assert typed("check", "--task", task, "--tag", "releese", expect=2).err == (
         "error: --tag: no run matches; nothing was checked; all runs: 3 completed\n")
-    assert typed("check", "--where", "modl=Tree", expect=2).err.startswith("error: --where: no run matches")
+    assert typed("check", "--where", "modl=Tree", expect=2).err == (
+        "error: --where: no run and no parameter has 'modl'; did you mean 'model'?\n")
+    assert typed("check", "--where", "model=Bush", expect=2).err.startswith("error: --where: no run matches")
     assert typed("check", "--since", "2999-01-01").out == "no finished runs to check yet\n"
 
 
