@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from msgspec.structs import replace
 
@@ -198,8 +198,14 @@ class ForkServer:
         self._control.send(death)
 
 
+class End(Protocol):
+    """One end of a socket."""
+
+    def fileno(self) -> int: ...
+
+
 @contextlib.contextmanager
-def ending_with(control: protocol.Control | socket.socket) -> Iterator[None]:
+def ending_with(control: End) -> Iterator[None]:
     """End the process if the worker vanishes during an import in this thread."""
     stop_reader, stop_writer = os.pipe()
 

@@ -33,7 +33,7 @@ def hyperspace_commands(cli: Root) -> None:
     cli.add("searches", "hyperspace_tuning.searches_cli:searches", section="Work",
             help="List the searches of a project, or show one.")
     for verb in ("cancel", "pause", "resume"):
-        cli.add(f"queue {verb} --search", f"hyperspace_tuning.search_verbs:{verb}")
+        cli.add(f"queue {verb} --search", f"hyperspace_tuning.search_verbs_cli:{verb}")
 
 
 @hookimpl
