@@ -139,8 +139,8 @@ def _server(scheme: str, rest: str, project: str) -> str:
         raise StoreError(f"{where}: holds a space")
     for host in hosts.split(","):
         _check_host(where, host)
-    at_user = f"{user}@" if user else ""
-    return f"{scheme}://{at_user}{hosts}/{path or project}" + (f"?{options}" if options else "")
+    at_user, name = f"{user}@" if user else "", path or project
+    return f"{scheme}://{at_user}{hosts}{f'/{name}' if name else ''}{f'?{options}' if options else ''}"
 
 
 def _check_host(where: str, host: str) -> None:

@@ -172,7 +172,7 @@ def test_a_corrupt_snapshot_is_reported_and_not_used(
 
 def test_code_too_large_to_pin_is_noted_on_the_run(
         project: ProjectFolder, study: Study, drained: Drainer) -> None:
-    with (project.package / "weights.bin").open("wb") as file:
+    with (project.package / "weights.py").open("wb") as file:
         file.truncate(200 << 20)
 
     pin = study.pin()
@@ -180,10 +180,10 @@ def test_code_too_large_to_pin_is_noted_on_the_run(
     project.write("helper.py", "FACTOR = 5\n")
     (record,) = drained()
 
-    assert "weights.bin" in pin.warning and "MiB" in pin.warning
+    assert "weights.py" in pin.warning and "MiB" in pin.warning
     assert record.result == 5
     assert source(record) == {"absent": record.code["absent"]}             # the reason, once
-    assert "weights.bin" in record.code["absent"]
+    assert "weights.py" in record.code["absent"]
 
 
 def test_a_broken_checkout_does_not_stop_pinned_runs(
