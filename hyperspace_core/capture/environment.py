@@ -29,6 +29,8 @@ HIDDEN = "***"
 RECORDED = (
     "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG",
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OMP_DYNAMIC", "OMP_PROC_BIND", "MKL_DYNAMIC", "MKL_CBWR",
+    "OPENBLAS_CORETYPE", "NVIDIA_TF32_OVERRIDE", "TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS",
     "PYTHONHASHSEED", "TOKENIZERS_PARALLELISM", "TF_DETERMINISTIC_OPS",
     "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_PARTITION", "SLURM_JOB_NODELIST",
     "PBS_JOBID", "LSB_JOBID", "JOB_ID",
@@ -78,6 +80,9 @@ class HostCapture:
         _machine()
 
 
+_CORE_NAMES = [f"{before}openblas_get_corename{after}" for before in ("", "scipy_") for after in ("", "64_")]
+
+
 @cache
 def _machine() -> dict[str, Any]:
     import psutil
@@ -93,7 +98,25 @@ def _machine() -> dict[str, Any]:
         "cpus_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpus": _gpus(),
+        "blas": _blas_cores(),
     }
+
+
+def _blas_cores() -> list[str]:
+    """The kernels that the loaded OpenBLAS libraries chose, as `SkylakeX`; each rounds in its own way."""
+    import ctypes
+
+    found = set()
+    with contextlib.suppress(OSError):
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+        for place in set(re.findall(r"\S*openblas\S*\.so\S*", maps)):
+            library = ctypes.CDLL(place)
+            for name in _CORE_NAMES:
+                if hasattr(library, name):
+                    function = getattr(library, name)
+                    function.restype = ctypes.c_char_p
+                    found.add(function().decode("ascii", "replace"))
+    return sorted(found)
 
 
 def _cpu() -> str | None:

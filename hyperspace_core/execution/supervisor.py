@@ -271,8 +271,9 @@ def what_it_said(printed: IO[bytes]) -> str:
 
 def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
     """The part of the worker's environment that runs get."""
-    # then `torch.cuda.is_available()` at the top of a module does not make forks unsafe
-    defaults = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+    # then `torch.cuda.is_available()` at the top of a module does not make forks unsafe, and sets of text
+    # have the same order in each run
+    defaults = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", "PYTHONHASHSEED": "0"}
     kept = {name: value for name, value in environment.items() if not name.startswith(KEPT_FROM_RUNS)}
     return defaults | kept
 

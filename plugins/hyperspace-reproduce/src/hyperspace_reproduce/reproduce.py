@@ -35,6 +35,7 @@ Kind = Literal["config", "seed", "problem", "data", "component", "code", "packag
 MOST_NAMED = 5
 _PLUGINS = "hyperspace-"         # the framework and its plugins: not rebuilt
 
+_OF_A_JOB = ("SLURM_", "PBS_", "LSB_", "JOB_ID")      # variables that differ in every job
 _UNEXPLAINED = ("no recorded property differs, so the run itself is not deterministic (threads, times, "
                 "unseeded randomness)")
 
@@ -180,7 +181,8 @@ def causes(before: RunRecord, now: RunRecord, *, own_code: bool) -> list[Cause]:
     """
     code = () if own_code else _components(before, now)
     return [*_config(before, now), *_seed(before, now), *_data(before, now), *code,
-            *_changed_packages(before, now), *_python(before, now), *_host(before, now)]
+            *_changed_packages(before, now), *_python(before, now), *_host(before, now),
+            *_plugins(before, now)]
 
 
 def _config(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
@@ -260,10 +262,41 @@ def _python(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
 
 def _host(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
     old, new = section_of(before, "host"), section_of(now, "host")
-    for key in ("cpu", "os", "gpus", "cpus"):
-        if old and new and old.get(key) != new.get(key):
+    if not old or not new:
+        return
+    for key in ("cpu", "os", "gpus", "cpus", "cpus_usable", "blas"):
+        if (key in old or key != "blas") and old.get(key) != new.get(key):     # older runs have no `blas`
             was, here = text_.value_text(old.get(key)), text_.value_text(new.get(key))
             yield Cause("host", f"host: {key} {was} then, {here} now")
+    yield from _variables(old.get("environment"), new.get("environment"))
+
+
+def _variables(old: Any, new: Any) -> Iterator[Cause]:
+    """The recorded variables that differ, without the ids of batch jobs."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return
+    for name in sorted({*old, *new}):
+        if old.get(name) == new.get(name) or name.startswith(_OF_A_JOB):
+            continue
+        if name == "PYTHONHASHSEED" and name not in old:
+            yield Cause("host", "Python's hash seed was random then (PYTHONHASHSEED was not set), "
+                                f"{new[name]} now: the order of sets of text may differ")
+            continue
+        was, here = (one.get(name, "not set") for one in (old, new))
+        yield Cause("host", f"variable {name} {was} then, {here} now")
+
+
+def _plugins(before: RunRecord, now: RunRecord) -> Iterator[Cause]:
+    old, new = (_versions(section_of(record, "plugins").get("loaded")) for record in (before, now))
+    for name in sorted({*old, *new}) if old and new else ():
+        if old.get(name) != new.get(name):
+            yield Cause("package", f"plugin {name} {old.get(name, 'not installed')} then, "
+                                   f"{new.get(name, 'not installed')} now")
+
+
+def _versions(plugins: Any) -> dict[str, str]:
+    return {str(one.get("name")): str(one.get("version")) for one in plugins
+            if isinstance(one, Mapping)} if isinstance(plugins, list) else {}
 
 
 def _changed(one: trees.Difference) -> str:
