@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hyperspace_core.execution.code import changed, described, forget_bytecode, open_here
     from hyperspace_core.execution.fork_server import ending_with
     from hyperspace_core.execution.identity import user_at_host
-    from hyperspace_core.execution.process_io import echo
+    from hyperspace_core.execution.process_io import echo_in_run
     from hyperspace_core.execution.result import BadResult, numbers_in
     from hyperspace_core.execution.supervisor import environment_of_runs, how_it_ended, what_it_said
     from hyperspace_core.extension.accessors import AccessorRegister
@@ -91,7 +91,7 @@ _HOMES = {
     "hyperspace_core.execution.code": ("changed", "described", "forget_bytecode", "open_here"),
     "hyperspace_core.execution.fork_server": ("ending_with",),
     "hyperspace_core.execution.identity": ("user_at_host",),
-    "hyperspace_core.execution.process_io": ("echo",),
+    "hyperspace_core.execution.process_io": ("echo_in_run",),
     "hyperspace_core.execution.result": ("BadResult", "numbers_in"),
     "hyperspace_core.execution.supervisor": ("environment_of_runs", "how_it_ended", "what_it_said"),
     "hyperspace_core.extension.accessors": ("AccessorRegister",),
@@ -141,7 +141,7 @@ __all__ = [
     "Problem", "Project", "Pruned", "Register", "RegisteredMetric", "Registry", "Rescored", "Results",
     "RunWatcher", "SearchLine", "Signature", "StorageRegister", "SubmitOptions", "Table", "Tabular", "Tree",
     "Worker", "WorkerContext", "WorkerOptions", "applied", "build_component", "changed", "checked_out",
-    "codec", "completion", "criteria_of", "data_fingerprints", "described", "differing_text", "echo",
+    "codec", "completion", "criteria_of", "data_fingerprints", "described", "differing_text", "echo_in_run",
     "ending_with", "environment_of_runs", "events", "family_of", "forget_bytecode", "function_fingerprint",
     "get_run", "get_search", "how_it_ended", "info", "installed_projects", "is_missing", "is_name", "kinds",
     "loaded", "look_up", "missing_component", "name_of", "named_snapshots", "numbers_in", "open_here",

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from hyperspace_core.extension.project import Project
 
 
-def warm_up(project: Project) -> None:
+def warm_capture(project: Project) -> None:
     """Capture what all runs share in advance, so that forks inherit it.
 
     May be called again at any time: fresh results are kept. Never raises.
     """
-    from hyperspace_core.capture.code_fingerprint import prepare
+    from hyperspace_core.capture.code_fingerprint import prepare_fingerprints
     from hyperspace_core.capture.snapshot import project_code
 
     for plugin in project.extensions.builtins:
         _try(getattr(plugin, "prepare", list))         # not every section has something to prepare
-    _try(partial(prepare, project))
+    _try(partial(prepare_fingerprints, project))
     _try(partial(project_code, project))
 
 

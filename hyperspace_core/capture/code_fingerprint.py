@@ -258,11 +258,11 @@ def function_fingerprint(project: Project, function: Any) -> str:
 def covered_names(project: Project) -> frozenset[tuple[str, str]]:
     """The modules' names, as (module, name), whose code is in the fingerprint of a component or hook."""
     known = _of(project)
-    prepare(project)
+    prepare_fingerprints(project)
     return frozenset(name for reached in known.reached_ones() for name in reached.names)
 
 
-def prepare(project: Project) -> None:
+def prepare_fingerprints(project: Project) -> None:
     """Compute the fingerprints of all components, so that forks inherit them."""
     known = _of(project)
     for entry in project.registry.entries():

@@ -28,7 +28,7 @@ from hyperspace_core.results.repeats import group_repeats, has_repeats, tabulate
 from hyperspace_core.results.table import best_first, tabulate
 from hyperspace_core.storage import Store
 from hyperspace_core.worker import events
-from hyperspace_core.worker.heartbeat import describe
+from hyperspace_core.worker.heartbeat import waiting_text
 from hyperspace_core.worker.state import FINISH, GIVE_BACK, WorkerOptions
 from hyperspace_core.worker.worker import Worker
 
@@ -243,7 +243,7 @@ def _say_report(context: CommandContext, store: Store, report: events.WorkerRepo
     elif options.drain:
         terminal.echo_note("no queued run that this worker can take")
     for left in report.left:
-        terminal.echo_note(describe(left))
+        terminal.echo_note(waiting_text(left))
 
 
 def _counted(counts: Mapping[State, int]) -> str:

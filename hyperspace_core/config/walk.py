@@ -177,7 +177,7 @@ class DescribedParameter:
     help: str = ""
 
 
-def described(signature: Signature, registry: Registry, *, path: str = "",
+def described_parameters(signature: Signature, registry: Registry, *, path: str = "",
               above: tuple[type, ...] = ()) -> Iterator[DescribedParameter]:
     """List a signature's parameters in order, each followed by its dataclass fields.
 
@@ -191,7 +191,7 @@ def described(signature: Signature, registry: Registry, *, path: str = "",
             choices=tuple(dict.fromkeys(_choices(parameter.kind, registry))))
         nested = _nested(parameter.kind)
         if nested is not None and nested.target not in above:
-            yield from described(signature_of(nested.target), registry, path=name,
+            yield from described_parameters(signature_of(nested.target), registry, path=name,
                                  above=(*above, nested.target))
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 
-from hyperspace_core.execution.process_io import echo
+from hyperspace_core.execution.process_io import echo_in_run
 from hyperspace_core.execution.protocol import MESSAGES, Ended, Message
 
 ATOMIC = getattr(select, "PIPE_BUF", 512)      # bytes of one atomic write to a pipe
@@ -49,8 +49,8 @@ class ChannelSink:
             if self._muted or self._broken or self._ended:
                 if self._muted and not self._broken:
                     self._broken = True
-                    echo("logged in a process that the run forked: not recorded; log in the run's own "
-                         "process")
+                    echo_in_run("logged in a process that the run forked: not recorded; log in the run's "
+                                "own process")
                 return
             self._ended = isinstance(message, Ended)
             if not self._waiting() and len(data) <= ATOMIC and self._written(data):

@@ -21,7 +21,7 @@ from hyperspace_core.execution.channel import ChannelSink
 from hyperspace_core.execution.code import Opening, open_here
 from hyperspace_core.execution.executor import execute
 from hyperspace_core.execution.failure import failure
-from hyperspace_core.execution.job import Job, read_job, written
+from hyperspace_core.execution.job import Job, job_file, read_job
 from hyperspace_core.execution.process_io import Interruption
 from hyperspace_core.execution.protocol import Ended
 from hyperspace_core.records.states import Outcome
@@ -47,7 +47,7 @@ def warm_up() -> None:
         hook=SimpleNamespace(hyperspace_seed=lambda seed: None, hyperspace_execute=_log_one_of_each),
         each=lambda name, **arguments: [("rehearsal", section)] if name == "hyperspace_capture" else [],
         observers=lambda name, **arguments: None)
-    with written(job) as file:
+    with job_file(job) as file:
         job = read_job(os.dup(file.fileno()))
     reader, writer = os.pipe()
     try:
@@ -68,7 +68,7 @@ def _log_one_of_each(run: Run, scenario: Any) -> Any:
 CLEAN_UP_S = 5.0               # for exit handlers of user code, after the outcome was sent
 
 
-def prepare() -> None:
+def prepare_fork() -> None:
     """Prepare a forked process, before there is a job."""
     # handlers from before the fork might remove folders of the fork server
     atexit._clear()
@@ -132,7 +132,7 @@ def _tell_what_is_removed(run: Run) -> None:
                   if path.is_file() and not path.name.startswith(".") and path not in run.artifact_paths)
     if left:
         names = ", ".join(map(str, left[:3])) + (", …" if len(left) > 3 else "")
-        process_io.echo(f"removed with the run's folder: {names}; run.log_artifact(path) keeps a file")
+        process_io.echo_in_run(f"removed with the run's folder: {names}; run.log_artifact(path) keeps a file")
 
 
 def _obey(ask: Callable[[], None]) -> None:

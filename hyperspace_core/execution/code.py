@@ -202,9 +202,9 @@ def _open_devices() -> list[str]:
 def prepare_for_forks(project: Project) -> None:
     """Do the work that runs share; keep the collector from pages shared with forks."""
     try:
-        from hyperspace_core.capture import warm_up
+        from hyperspace_core.capture import warm_capture
 
-        warm_up(project)
+        warm_capture(project)
         editable_folder(project.distribution)      # cached
     except Exception as error:                     # noqa: BLE001 - each run reports what it cannot capture
         logging.getLogger("hyperspace").warning("preparing the capture failed: %s", error_line(error))

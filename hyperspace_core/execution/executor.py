@@ -20,7 +20,7 @@ from hyperspace_core.execution.answers import AskWorker, no_worker
 from hyperspace_core.execution.code import tell_code
 from hyperspace_core.execution.failure import failure
 from hyperspace_core.execution.job import Job, Plan, plan_of
-from hyperspace_core.execution.process_io import Interruption, echo, flush
+from hyperspace_core.execution.process_io import Interruption, echo_in_run, flush
 from hyperspace_core.execution.protocol import CodeDiffers, Ended, Resolved, RunSink
 from hyperspace_core.execution.result import BadResult, BoundedInfo, bounded_result, numbers_of
 from hyperspace_core.records.info import made_of
@@ -123,7 +123,7 @@ class _Execution:
             returned = run.watcher.completed(returned)
         result, metrics, left_out = numbers_of(returned, plan.metric.name)
         if left_out:
-            echo(f"not stored: {left_out}")
+            echo_in_run(f"not stored: {left_out}")
         kept = bounded_result(run.sink, run.workdir, plan.metric.name, metrics)
         note = shortened(f"not stored: {left_out}") if left_out else None
         return Finish(outcome=Outcome.COMPLETED, reason=run.stop_reason or note, result=result,
@@ -153,7 +153,7 @@ class _Execution:
         for plugin, answer in self.extensions.each("hyperspace_watch_run", run=run, ask=self.ask,
                                                    project=self.project):
             if isinstance(answer, BaseException):
-                echo(f"plugin '{plugin}' cannot watch this run: {error_line(answer)}")
+                echo_in_run(f"plugin '{plugin}' cannot watch this run: {error_line(answer)}")
             elif answer is not None:
                 return _GuardedWatcher(plugin, answer)
         return None
@@ -162,7 +162,7 @@ class _Execution:
         """Send a section for each plugin; a failed one is absent, with the error."""
         for name, answer in self.extensions.each("hyperspace_capture", run=run):
             if isinstance(answer, BaseException):
-                echo(f"capture by '{name}' failed: {error_line(answer)}")
+                echo_in_run(f"capture by '{name}' failed: {error_line(answer)}")
                 run.sink.emit(Absent(name, error_line(answer)))
             elif isinstance(answer, Section | Absent):
                 run.sink.emit(answer)
@@ -209,7 +209,8 @@ class _GuardedWatcher(RunWatcher):
             if name == "completed" and isinstance(error, HyperspaceError):     # the result is wrong
                 raise
             self._watcher = None
-            echo(f"plugin '{self._plugin}' no longer watches this run: {name}() failed: {error_line(error)}")
+            echo_in_run(f"plugin '{self._plugin}' no longer watches this run: {name}() failed: "
+                        f"{error_line(error)}")
             return None
 
 
@@ -227,7 +228,8 @@ def _send_info_again(run: Run) -> None:
         try:
             run.info[key] = run.info[key]
         except Exception as error:  # noqa: BLE001 - a full disk, a value that fails when read
-            echo(f"info[{key!r}] cannot be stored again, the value that was set is kept: {error_line(error)}")
+            echo_in_run(f"info[{key!r}] cannot be stored again, the value that was set is kept: "
+                        f"{error_line(error)}")
 
 
 def _record(job: Job, plan: Plan, finish: Finish) -> RunRecord:

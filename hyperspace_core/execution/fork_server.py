@@ -69,9 +69,9 @@ def _serve(opened: Opening | None, control: protocol.Control, fork_server: int,
         for end in not_inherited:
             end.close()
         if opened is not None:
-            from hyperspace_core.execution.child import prepare
+            from hyperspace_core.execution.child import prepare_fork
 
-            prepare()
+            prepare_fork()
         start, descriptors = control.receive()
         control.close()
         if isinstance(start, protocol.Start):

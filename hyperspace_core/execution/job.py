@@ -75,7 +75,7 @@ def job_of(claim: Claim, *, tasks_dir: str | Path | None, no_plugins: Collection
         earlier=parts_of(record.info) if claim.lease.attempt > 1 else {})
 
 
-def written(job: Job) -> IO[bytes]:
+def job_file(job: Job) -> IO[bytes]:
     """A temporary file with the job, for `read_job` in another process. Raises `OSError`."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(msgspec.msgpack.encode(job))

@@ -67,7 +67,7 @@ def flush() -> None:
         ctypes.CDLL(None).fflush(None)
 
 
-def echo(text: str) -> None:
+def echo_in_run(text: str) -> None:
     """Print a line of the framework into the output; lost if the stream is closed."""
     with contextlib.suppress(Exception):
         print(f"hyperspace: {text}", file=sys.stderr)      # noqa: T201 - belongs to the run's output

@@ -141,7 +141,7 @@ class BoundedInfo:
         others = sum(self._sizes.values()) - self._sizes.get(key, 0)
         if size > LIMIT or others + size > TOTAL_LIMIT:
             name = f"info/{_file_name(key)}.json"
-            self._sink.emit(ArtifactStaged(name, str(written(value, self._workdir))))
+            self._sink.emit(ArtifactStaged(name, str(json_file(value, self._workdir))))
             value = f"{in_bytes(size)}, kept as the artifact {name}"
             size = len(value)
         self._sizes[key] = size
@@ -153,13 +153,13 @@ def bounded_result(sink: Sink, workdir: Path, metric: str, metrics: dict[str, Nu
     size = len(msgspec.msgpack.encode(metrics))
     if size <= LIMIT:
         return metrics
-    sink.emit(ArtifactStaged("result.json", str(written(metrics, workdir))))
+    sink.emit(ArtifactStaged("result.json", str(json_file(metrics, workdir))))
     sink.emit(InfoSet("result_omitted", f"result is {in_bytes(size)} (limit {in_bytes(LIMIT)}): kept as the "
                                         "artifact result.json; use log_artifact for large values"))
     return {metric: metrics[metric]}
 
 
-def written(value: Any, workdir: Path) -> Path:
+def json_file(value: Any, workdir: Path) -> Path:
     """Write `value` to a new JSON file, NaN and infinities as in JavaScript.
 
     Raises `OSError` with the folder and the cure where the disk is full.

@@ -278,7 +278,7 @@ def environment_of_runs(environment: Mapping[str, str]) -> dict[str, str]:
     return defaults | kept
 
 
-Isolation = Literal["warm", "spawn"]
+ProcessIsolation = Literal["warm", "spawn"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +299,7 @@ class Supervisor:
     One thread uses it; any may `close` it.
     """
 
-    def __init__(self, project: str, *, isolation: Isolation, tasks_dir: Path | None = None,
+    def __init__(self, project: str, *, isolation: ProcessIsolation, tasks_dir: Path | None = None,
                  no_plugins: tuple[str, ...] = (), grace_s: float = 10.0, code: Path | None = None,
                  python: Path | None = None) -> None:
         if not hasattr(socket, "send_fds"):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from hyperspace_core.markers import PROJECT_NAME
 
 
-class Point(NamedTuple):
+class InstalledPoint(NamedTuple):
     """An entry point and its distribution; nothing is imported."""
 
     group: str
@@ -24,7 +24,7 @@ class Point(NamedTuple):
     version: str
 
 
-def entry_points() -> tuple[Point, ...]:
+def entry_points() -> tuple[InstalledPoint, ...]:
     """Those of all groups `hyperspace.…`; of two distributions of one name, the first on the path counts."""
     folders = dict.fromkeys(Path(place) for place in sys.path if isinstance(place, str))
     return _found(tuple((folder, _state(folder)) for folder in folders))
@@ -55,9 +55,9 @@ def _times(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=16)
-def _found(folders: tuple[tuple[Path, tuple[object, ...]], ...]) -> tuple[Point, ...]:
+def _found(folders: tuple[tuple[Path, tuple[object, ...]], ...]) -> tuple[InstalledPoint, ...]:
     seen: set[str] = set()
-    found: list[Point] = []
+    found: list[InstalledPoint] = []
     for folder, state in folders:
         for name, text, points in _in_folder(folder, state):
             if name not in seen and _is_first(name, text):
@@ -67,7 +67,7 @@ def _found(folders: tuple[tuple[Path, tuple[object, ...]], ...]) -> tuple[Point,
 
 
 @lru_cache(maxsize=256)
-def _in_folder(folder: Path, state: tuple[object, ...]) -> list[tuple[str, str, list[Point]]]:
+def _in_folder(folder: Path, state: tuple[object, ...]) -> list[tuple[str, str, list[InstalledPoint]]]:
     """The distributions with entry points of hyperspace: name, the text of the file, and the points."""
     if not state:
         return []
@@ -79,7 +79,7 @@ def _in_folder(folder: Path, state: tuple[object, ...]) -> list[tuple[str, str, 
         if PROJECT_NAME in text:
             described = one.metadata
             name, version = described["Name"], described["Version"]
-            points = [Point(point.group, point.name, point.value, name, version)
+            points = [InstalledPoint(point.group, point.name, point.value, name, version)
                       for point in one.entry_points if point.group.startswith(f"{PROJECT_NAME}.")]
             found.append((name, text, points))
     return found

@@ -24,7 +24,7 @@ import pluggy
 from hyperspace_core import hookspecs
 from hyperspace_core.errors import ProjectError, UsageError, did_you_mean, error_line, nearest
 from hyperspace_core.extension.features import RETIRED, moved_to
-from hyperspace_core.extension.installed import Point, entry_points
+from hyperspace_core.extension.installed import InstalledPoint, entry_points
 from hyperspace_core.markers import COMPONENTS_GROUP, PLUGINS_GROUP, PROJECT_NAME
 
 # -- Register a plugin in a plugin manager: completely, or not at all --
@@ -373,7 +373,7 @@ def _at(error: BaseException) -> str:
 _VALUE = re.compile(r"([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?")
 
 
-class Found(Point):
+class Found(InstalledPoint):
     """An entry point, with what can be asked of it."""
 
     __slots__ = ()

@@ -223,7 +223,7 @@ def tree_text(tree: Any, path: str) -> str | None:
     return None if tree is None else to_text(storable(tree, path))
 
 
-def tree_of(text: str | None) -> Any:
+def stored_tree(text: str | None) -> Any:
     return None if text is None else from_text(text)
 
 
@@ -244,7 +244,7 @@ def owner_of(text: str) -> Owner:
     return Owner(**from_text(text))
 
 
-def progress_text(progress: Progress | None) -> str | None:
+def stored_progress(progress: Progress | None) -> str | None:
     return None if progress is None else to_text(storable(vars(progress), "progress"))
 
 

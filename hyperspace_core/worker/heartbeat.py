@@ -25,7 +25,7 @@ from hyperspace_core.worker.outcome import RunRequest
 SOON_S = 1.0                   # minimum time between two sends of progress and presence
 FIRST_PAUSE_S = 0.1
 
-Tell = Callable[[str, int], None]      # a line for people, and its logging level
+TellAt = Callable[[str, int], None]      # a line for people, and its logging level
 Duty = Callable[[], None]
 
 
@@ -36,7 +36,7 @@ class Heartbeat(threading.Thread):
     `away_changed(away)` is called when the store stops or starts answering. Duties may raise `StoreError`.
     """
 
-    def __init__(self, store: Store, owner: Owner, *, clock: Clock, tell: Tell,
+    def __init__(self, store: Store, owner: Owner, *, clock: Clock, tell: TellAt,
                  heartbeat_s: float = QueueSettings.heartbeat_s, regular: Sequence[Duty] = (),
                  soon: Sequence[Duty] = (), farewell: Duty | None = None,
                  away_changed: Callable[[bool], None] = lambda away: None) -> None:
@@ -261,7 +261,7 @@ class Presence:
 class Reaper:
     """The reaper: takes back runs with an expired lease or a dead process."""
 
-    def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell,
+    def __init__(self, store: Store, project: str, *, clock: Clock, tell: TellAt,
                  heartbeat_is: Callable[[float], None]) -> None:
         self._store, self._project, self._tell = store, project, tell
         self.observer = Observer(clock, QueueSettings.ttl_s)
@@ -312,7 +312,7 @@ class Counts:
 class Explainer:
     """Reports why queued runs wait, once the worker has been idle for a minute."""
 
-    def __init__(self, store: Store, project: str, *, clock: Clock, tell: Tell, idle: Callable[[], bool],
+    def __init__(self, store: Store, project: str, *, clock: Clock, tell: TellAt, idle: Callable[[], bool],
                  known: Callable[[], tuple[Collection[str], Collection[int]]]) -> None:
         self._store, self._project, self._clock, self._tell = store, project, clock, tell
         self._idle, self._known = idle, known
@@ -329,7 +329,7 @@ class Explainer:
         if now - self._idle_since < EXPLAIN_AFTER_S:
             return
         tasks, refused = self._known()
-        lines = tuple(describe(left) for left in what_waits(self._store, self._project, tasks, refused))
+        lines = tuple(waiting_text(left) for left in what_waits(self._store, self._project, tasks, refused))
         if lines != self._reported:
             self._reported = lines
             for line in lines:
@@ -354,6 +354,6 @@ def what_waits(store: Store, project: str, tasks: Collection[str], refused: Coll
     return group_waiting((record, why(record)) for record in found)
 
 
-def describe(left: Waiting) -> str:
+def waiting_text(left: Waiting) -> str:
     runs = "1 run waits" if left.count == 1 else f"{left.count} runs wait"
     return f"{runs} for task '{left.task}': {left.why}"

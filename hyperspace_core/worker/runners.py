@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from hyperspace_core.capture.snapshot import BadSnapshot, unpack
 from hyperspace_core.config.tree import Tree
 from hyperspace_core.errors import NotFound, ProjectError, StoreUnavailable, UsageError, error_line
-from hyperspace_core.execution.job import RunCode, job_of, written
+from hyperspace_core.execution.job import RunCode, job_file, job_of
 from hyperspace_core.execution.supervisor import Supervisor
 from hyperspace_core.records.run import SNAPSHOT, SourceFile
 from hyperspace_core.storage import Sources, Store, rewritten_of
@@ -175,7 +175,7 @@ class ProcessRunner:
             original = next(iter(rewritten_of(self._worker_state.store, record)), None)
         job = job_of(held_run.claim, tasks_dir=options.tasks_dir, no_plugins=options.no_plugins,
                      workdir=workdir, code=code, original=original)
-        with written(job) as file:
+        with job_file(job) as file:
             return fork_server.start(file)
 
     def close(self) -> None:

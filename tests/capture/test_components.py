@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture.code_fingerprint import component_fingerprints, prepare
+from hyperspace_core.capture.code_fingerprint import component_fingerprints, prepare_fingerprints
 from hyperspace_core.extension.project import Project
 from support.lab import Lab, lab
 
@@ -298,7 +298,7 @@ def test_too_deeply_nested_code_affects_only_itself(project_lab: Lab) -> None:
 
 def test_prepare_computes_every_fingerprint(project_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     project = project_lab.open()
-    prepare(project)
+    prepare_fingerprints(project)
     known = fingerprints(project)
     monkeypatch.setattr("hyperspace_core.capture.code_fingerprint.Reach.of", None)
     assert fingerprints(project) == known

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hyperspace_core.capture import environment as packages, warm_up
+from hyperspace_core.capture import environment as packages, warm_capture
 from hyperspace_core.capture.environment import (
     HIDDEN,
     RECORDED,
@@ -192,6 +192,6 @@ def test_warm_up_captures_once_and_never_raises(run: Run) -> None:
     extensions.builtins.insert(0, Faulty())
     packages._installed.cache_clear()
     project: Any = SimpleNamespace(extensions=extensions)
-    warm_up(project)
-    warm_up(project)
+    warm_capture(project)
+    warm_capture(project)
     assert packages._installed.cache_info().misses == 1

@@ -17,7 +17,7 @@ import pytest
 
 from hyperspace_core.errors import ProjectError
 from hyperspace_core.execution import protocol
-from hyperspace_core.execution.job import written
+from hyperspace_core.execution.job import job_file
 from hyperspace_core.execution.protocol import ChildEnded
 from hyperspace_core.execution.supervisor import Output, Supervisor
 from hyperspace_core.records.logged import ArtifactStaged, InfoSet, ProgressSet
@@ -548,5 +548,5 @@ def test_two_slots_run_side_by_side(fork_server, workdir):
 
 def test_a_job_reaches_another_process_unchanged(warm, workdir):
     given = job("echo", {"text": "é\0"}, workdir, tags=("a",), note="n")
-    with written(given) as file:
+    with job_file(given) as file:
         assert finished(warm.fork_server.start(file)).outcome.result == 2

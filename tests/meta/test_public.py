@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.places import PLUGINS, ROOT
+from support.places import PLUGINS, ROOT, sources
 
 # for projects and notebooks; each has a list of its own, or is public as a whole
 FOR_PROJECTS = (
@@ -79,3 +79,29 @@ def test_docs_import_what_is_public_alone() -> None:
     pages = sorted((ROOT / "docs").rglob("*.md"))
 
     assert [line for page in pages for code in snippets(page) for line in private_in(code, page)] == []
+
+
+# a command is a function named as it is typed; processes begin at `main`, and each store has an `open_store`
+OFTEN = {"main", "open_store"}
+COMMANDS = "hyperspace_core/cli/commands"
+
+
+def test_a_public_name_of_core_has_one_meaning() -> None:
+    """Functions, classes and type aliases of modules; hooks are implemented under the name of their spec."""
+    places: dict[str, list[str]] = {}
+    for path, tree in sources():
+        if not path.is_relative_to("hyperspace_core") or path.is_relative_to(COMMANDS):
+            continue
+        for name in defined_in(tree):
+            if not name.startswith(("_", "hyperspace_")) and name not in OFTEN and not name.isupper():
+                places.setdefault(name, []).append(str(path))
+
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def defined_in(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))

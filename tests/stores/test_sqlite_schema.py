@@ -149,7 +149,7 @@ def test_a_newer_file_is_not_written_and_the_version_is_named(
 def later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This code with the next schema: `runs` has one more column."""
     grown = schema.RUNS.strip().replace("  finished_at TEXT,", "  finished_at TEXT, mood TEXT,")
-    step = schema.Migration(schema=NOW + 1, statements=(
+    step = schema.SchemaMigration(schema=NOW + 1, statements=(
         "PRAGMA writable_schema = ON",
         f"UPDATE sqlite_master SET sql = '{grown.replace(chr(39), chr(39) * 2)}' WHERE name = 'runs'",
         "PRAGMA writable_schema = RESET"))
@@ -181,8 +181,8 @@ def test_an_upgrade_changes_the_file_once(path: Path, opened: Callable[[], Store
 
 def test_an_upgrade_that_fails_changes_nothing(path: Path, opened: Callable[[], Store],
                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = (schema.Migration(schema=NOW + 1, statements=("CREATE TABLE one(x)",)),
-             schema.Migration(schema=NOW + 2, statements=("CREATE TABLE two(x)",
+    steps = (schema.SchemaMigration(schema=NOW + 1, statements=("CREATE TABLE one(x)",)),
+             schema.SchemaMigration(schema=NOW + 2, statements=("CREATE TABLE two(x)",
                                                           "INSERT INTO nowhere VALUES(1)")))
     with monkeypatch.context() as patch:
         patch.setattr(schema, "SCHEMA", NOW + 2)

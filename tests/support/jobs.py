@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hyperspace_core.execution import protocol
-from hyperspace_core.execution.job import Job, written
+from hyperspace_core.execution.job import Job, job_file
 from hyperspace_core.execution.protocol import ChildEnded
 from hyperspace_core.execution.supervisor import Output, Supervisor
 from hyperspace_core.records.logged import Points
@@ -73,7 +73,7 @@ class Hands:
         self.workdir = workdir
 
     def start(self, function: str, **config: Any) -> Any:
-        with written(job(function, config, self.workdir)) as file:
+        with job_file(job(function, config, self.workdir)) as file:
             return self.fork_server.start(file)
 
     def run(self, function: str, **config: Any) -> Attempt:

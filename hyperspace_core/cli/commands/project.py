@@ -52,11 +52,11 @@ def tasks(*, context: CommandContext, task: str | None, tasks_dir: Path | None, 
 
 
 def _show_task(project: Project, task: Task, as_json: bool) -> None:
-    from hyperspace_core.config.walk import described
+    from hyperspace_core.config.walk import described_parameters
 
     scenario = project.complete_scenario(task)
     signature = project.scenario_signature(scenario)
-    parameters = list(described(signature, project.registry))
+    parameters = list(described_parameters(signature, project.registry))
     if as_json:
         echo_json({"name": task.name, "scenario": scenario, "metric": task.metric, "seed": task.seed,
                   "origin": task.origin, "parameters": parameters})
@@ -145,14 +145,14 @@ def _named(registry: Registry, name: str | None) -> list[Entry]:
 def _component_row(registry: Registry, entry: Entry) -> ComponentRow:
     from hyperspace_core.cli.run_page import summary_of
     from hyperspace_core.config.signature import signature_of, signature_of_method
-    from hyperspace_core.config.walk import described
+    from hyperspace_core.config.walk import described_parameters
 
     varied = signature_of_method(entry.target, "single_run") if entry.family is Scenario else None
     return ComponentRow(
         family=entry.family.__name__, name=entry.name, aliases=entry.aliases, where=entry.where,
         doc=summary_of(entry.target),
-        parameters=tuple(described(signature_of(entry.target), registry)),
-        hyper_parameters=() if varied is None else tuple(described(varied, registry)),
+        parameters=tuple(described_parameters(signature_of(entry.target), registry)),
+        hyper_parameters=() if varied is None else tuple(described_parameters(varied, registry)),
         wraps=getattr(entry.target, "wraps", None) if entry.family is Scenario else None)
 
 

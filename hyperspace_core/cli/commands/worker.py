@@ -74,7 +74,7 @@ def worker(*, context: CommandContext, dry_run: bool, as_json: bool, tasks_dir: 
 
 def _say_plan(context: CommandContext, options: WorkerOptions, *, as_json: bool) -> int:
     """Print the runs that a worker would find, without claiming any."""
-    from hyperspace_core.worker.heartbeat import RESTING, describe, what_waits
+    from hyperspace_core.worker.heartbeat import RESTING, waiting_text, what_waits
 
     project = context.project(options.tasks_dir)
     found = what_waits(context.store, context.name, tuple(project.tasks), ())
@@ -83,7 +83,7 @@ def _say_plan(context: CommandContext, options: WorkerOptions, *, as_json: bool)
                    "why": None if one.why == RESTING else one.why} for one in found])
         return ExitCode.OK
     for one in found:
-        echo(f"would take {counted(one.count)} of {one.task}" if one.why == RESTING else describe(one))
+        echo(f"would take {counted(one.count)} of {one.task}" if one.why == RESTING else waiting_text(one))
     searches = [search for search in searches_of(context.store, context.name, states=(SearchState.OPEN,))
                 if search.task in project.tasks]
     for search in searches:

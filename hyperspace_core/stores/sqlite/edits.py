@@ -141,7 +141,7 @@ def _row_of(record: RunRecord) -> dict[str, Any]:
         "result": record.result, "special": sql.special_of(record.result),
         "metrics": codec.tree_text(record.metrics, "metrics"), "info": codec.tree_text(record.info, "info"),
         "losses": record.losses, "failures": record.failures,
-        "progress": codec.progress_text(record.progress),
+        "progress": codec.stored_progress(record.progress),
         "submitted_at": sql.moment(record.submitted_at) or sql.NOT_KNOWN,
         "finished_at": sql.moment(record.finished_at),
     }

@@ -172,7 +172,7 @@ class LeaseVerbs(base.Verbs):
     """Transitions T3 to T8, T10, T12 and T13."""
 
     def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
-        text = codec.progress_text(progress)
+        text = codec.stored_progress(progress)
         with self._database.writing() as connection:
             rows = connection.execute(sql.BEAT, (text, lease.run, lease.attempt, lease.token)).fetchall()
             if not rows:

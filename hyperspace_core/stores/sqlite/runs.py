@@ -200,7 +200,7 @@ class SeriesVerbs(Verbs):
             size = POINTS_PAGE if left is None else min(POINTS_PAGE, left)
             with self._database.using() as connection:
                 rows = connection.execute(sql.POINTS, (run, attempt, after, names, size)).fetchall()
-            yield from map(sql.point_of, rows)
+            yield from map(sql.point_of_row, rows)
             if len(rows) < size:
                 return
             after = rows[-1][0]

@@ -218,16 +218,16 @@ _NAME = re.compile(r"CREATE (?:TABLE|(?:UNIQUE )?INDEX) (\w+)")
 
 
 @dataclass(frozen=True)
-class Migration:
+class SchemaMigration:
     """The statements that upgrade a file from the previous schema to `schema`."""
 
     schema: int
     statements: tuple[str, ...]
 
 
-MIGRATIONS: tuple[Migration, ...] = (       # schema 1 is the first
-    Migration(schema=2, statements=NEW_IN_2),
-    Migration(schema=3, statements=NEW_IN_3),
+MIGRATIONS: tuple[SchemaMigration, ...] = (       # schema 1 is the first
+    SchemaMigration(schema=2, statements=NEW_IN_2),
+    SchemaMigration(schema=3, statements=NEW_IN_3),
 )
 
 
@@ -240,7 +240,7 @@ def create(connection: sqlite3.Connection, version: str) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
-def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], version: str) -> None:
+def migrate(connection: sqlite3.Connection, migrations: tuple[SchemaMigration, ...], version: str) -> None:
     """Apply the missing migrations, in the caller's transaction."""
     (schema,) = connection.execute("PRAGMA user_version").fetchone()
     for step in migrations:

@@ -43,14 +43,14 @@ def moment(at: datetime | None) -> str | None:
 
 def record_of(row: Row, attempts: tuple[Attempt, ...], alike: codec.InternedTrees | None = None) -> RunRecord:
     """Build a record from `RUN` and `BODY`; `alike` shares equal trees."""
-    shared = codec.tree_of if alike is None else alike.tree
+    shared = codec.stored_tree if alike is None else alike.tree
     (number, uid, project, task, state, reason, priority, tags, submitted_by, metric, goal, seed, validated,
      progress, result, special, losses, max_losses, failures, max_failures, command, parent, search,
      submitted_at, finished_at, note, submitted, scenario, config, metrics, info, code, migrated) = row
     return RunRecord(
         id=number, uid=uid, project=project, task=task, state=State(state), reason=reason, priority=priority,
         tags=tuple(codec.from_text(tags)), note=note, submitted=codec.from_text(submitted),
-        submitted_by=submitted_by, scenario=shared(scenario), config=codec.tree_of(config),
+        submitted_by=submitted_by, scenario=shared(scenario), config=codec.stored_tree(config),
         metric=_metric(metric, cast(Goal, goal)), seed=seed, validated=bool(validated),
         progress=None if progress is None else Progress(**codec.from_text(progress)),
         result=number_of(result, special), metrics=codec.from_text(metrics), info=codec.from_text(info),
@@ -105,7 +105,7 @@ def special_of(value: float | None) -> str | None:
     return "-0.0" if value == 0.0 and math.copysign(1.0, value) < 0 else None
 
 
-def point_of(row: Row) -> Point:
+def point_of_row(row: Row) -> Point:
     seq, name, step, value, special, at = row
     return Point(seq=seq, name=name, step=step, value=value if special is None else float(special), at=at)
 

@@ -70,7 +70,7 @@ def restored_document(record: RunRecord) -> Document:
     ours = _common(record) | moments | ranked(record.result, record.metric.goal) | {
         "attempt": record.attempts[-1].number if record.attempts else 0, "losses": record.losses,
         "failures": record.failures, "reason": text(record.reason, "reason"), "result": record.result,
-        "progress": codec.progress_text(record.progress)}
+        "progress": codec.stored_progress(record.progress)}
     if record.attempts:
         ours["attempts"] = [_restored(attempt) for attempt in record.attempts]
     return sacred_fields(record, moments["submitted_at"]) | {
@@ -92,8 +92,8 @@ def _record(document: Mapping[str, Any], moved: Moved) -> RunRecord:
                      task=document["experiment"]["name"], state=State(document["status"]),
                      reason=ours.get("reason"), priority=ours["priority"], tags=tags_of(document),
                      note=note_of(document), submitted=codec.from_text(ours["submitted"]),
-                     submitted_by=ours["submitted_by"], scenario=codec.tree_of(ours.get("scenario")),
-                     config=codec.tree_of(ours.get("config")),
+                     submitted_by=ours["submitted_by"], scenario=codec.stored_tree(ours.get("scenario")),
+                     config=codec.stored_tree(ours.get("config")),
                      metric=Metric(name=ours["metric"], goal=ours["goal"]), seed=ours.get("seed"),
                      validated=ours["validated"],
                      progress=None if progress is None else Progress(**codec.from_text(progress)),

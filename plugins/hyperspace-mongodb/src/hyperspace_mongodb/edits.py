@@ -261,8 +261,8 @@ class RewritingVerbs(Verbs):
     def rewritten(self, run: int) -> list[Rewritten]:
         with self._database.using():
             found = self._document(run, {"status": 1, "hyperspace.rewrites": 1})
-        return [Rewritten(migration=one["migration"], scenario=codec.tree_of(one.get("scenario")),
-                          config=codec.tree_of(one.get("config")))
+        return [Rewritten(migration=one["migration"], scenario=codec.stored_tree(one.get("scenario")),
+                          config=codec.stored_tree(one.get("config")))
                 for one in found.get("hyperspace", {}).get("rewrites", ())]
 
     # -- helpers ---------------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ class RewritingVerbs(Verbs):
                 gone[f"hyperspace.{field}"] = ""
             else:
                 new[f"hyperspace.{field}"] = before[field]
-        new["config"] = shaped_config(codec.tree_of(before.get("config")), run["hyperspace"].get("seed"))
+        new["config"] = shaped_config(codec.stored_tree(before.get("config")), run["hyperspace"].get("seed"))
         place = len(run["hyperspace"]["rewrites"]) - 1
         condition = {"_id": run["_id"], "hyperspace.rewrites": {"$size": place + 1},
                      f"hyperspace.rewrites.{place}.migration": {"$eq": name}}

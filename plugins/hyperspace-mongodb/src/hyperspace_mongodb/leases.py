@@ -41,7 +41,7 @@ class LeaseVerbs(Verbs):
     _dashboards: Dashboards
 
     def beat(self, lease: Lease, progress: Progress | None = None) -> BeatAnswer:
-        kept = codec.progress_text(progress)
+        kept = codec.stored_progress(progress)
         change: Document = {"$inc": {"hyperspace.beat": 1}, "$currentDate": {"heartbeat": True}}
         if kept is not None:
             change["$set"] = {"hyperspace.progress": kept}

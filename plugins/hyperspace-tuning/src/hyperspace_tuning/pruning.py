@@ -19,7 +19,7 @@ from hyperspace_core.plugin import (
     RunWatcher,
     Tree,
     build_component,
-    echo,
+    echo_in_run,
     numbers_in,
     states,
     trees,
@@ -70,12 +70,12 @@ class PrunedRun(RunWatcher):
 
     def _built(self) -> Pruning | None:
         if not self._answer.wait(enough=lambda: self._run.stop_requested):
-            echo("the worker does not name the pruner, so this run is not stopped early")
+            echo_in_run("the worker does not name the pruner, so this run is not stopped early")
             return None
         try:
             return pruning_of(self._answer.value, self._run, self._project, self._ask)
         except Exception as error:         # noqa: BLE001 - a failed pruner must not fail the run
-            echo(f"the pruner cannot be built, so this run is not stopped early: {error_line(error)}")
+            echo_in_run(f"the pruner cannot be built, so this run is not stopped early: {error_line(error)}")
             return None
 
 
@@ -143,13 +143,14 @@ class Pruning:
         try:
             stop = bool(self._pruner.should_stop(curve, _Lazily(self._peers.now), self._watched.goal))
         except Exception as error:         # noqa: BLE001 - a failed pruner must not fail the run
-            echo(f"the pruner failed, so this run is not stopped early: {error_line(error)}")
+            echo_in_run(f"the pruner failed, so this run is not stopped early: {error_line(error)}")
             self._failed = True
             return False
         if stop:
             self.pruned = Pruned(series=self._watched.name, values=curve.count, step=curve.step)
             self._run.info[states.PRUNED] = self.pruned.to_json()
-            echo(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: should_stop() is true")
+            echo_in_run(f"pruned at step {curve.step}, {self._watched.name} {curve.value:g}: "
+                        "should_stop() is true")
         return stop
 
 
