@@ -181,6 +181,7 @@ class Run:
         self.earlier: dict[str, Any] = {}      # finished parts of earlier attempts with the same digest
         self.workdir = workdir                 # this attempt's directory, removed at its end
         self.folder = folder                   # of the project's files; None: the working directory
+        self.extra: Any = None                 # what `single_run` returned beside its metrics
         self.artifact_paths: set[Path] = set()     # the files that were stored
         self.stages = stages or Stages()
         self.info = Info(sink)

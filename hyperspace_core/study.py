@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from hyperspace_core import submission
 from hyperspace_core.errors import UsageError, error_line
@@ -22,6 +22,7 @@ from hyperspace_core.records.logged import Progress
 from hyperspace_core.records.run import Claim, Lease, NewRun, RunRecord
 from hyperspace_core.records.states import State
 from hyperspace_core.results.table import best_first, gc_paused
+from hyperspace_core.run import Run
 from hyperspace_core.storage import Closing, Store, new_token, rewritten_of
 from hyperspace_core.submission import Pin, Pinner, SubmitOptions, checked_plan, plan, problem_of_task
 
@@ -42,13 +43,18 @@ class QueueControl:
     def __init__(self, study: Study) -> None:
         self._study = study
 
-    def pause_all(self) -> None:
-        """Stop claiming, also of runs submitted later; running runs continue."""
-        self._study.store.change_settings(self._study.name, paused=True)
+    def pause_all(self) -> int:
+        """Stop claiming, also of runs submitted later; running runs continue. Returns how many are queued."""
+        return self._switch(paused=True)
 
-    def resume_all(self) -> None:
-        """Start claiming again; runs that were paused one by one stay paused."""
-        self._study.store.change_settings(self._study.name, paused=False)
+    def resume_all(self) -> int:
+        """Start claiming again; runs paused one by one stay paused. Returns how many are queued."""
+        return self._switch(paused=False)
+
+    def _switch(self, *, paused: bool) -> int:
+        store, name = self._study.store, self._study.name
+        store.change_settings(name, paused=paused)
+        return store.count(RunFilter(project=name)).get(State.QUEUED, 0)
 
     def cancel(self, run: int) -> State:
         """Cancel a run; a running run stays RUNNING until its process has ended."""
@@ -65,6 +71,14 @@ class QueueControl:
     def requeue(self, run: int) -> State:
         """Queue a finished run again; its earlier attempts are kept."""
         return self._study.store.requeue(self._study.get(run).id)
+
+
+class Built(NamedTuple):
+    """A scenario and its arguments, as plain objects; `run`: the live run that it may log to."""
+
+    scenario: Any
+    arguments: dict[str, Any]
+    run: Run
 
 
 Watch = Callable[[RunRecord, Progress | None], None]
@@ -170,18 +184,52 @@ class Study(Closing):
 
     # -- run in this process -------------------------------------------------------------------------------
 
+    @overload
     def run(self, task: str, config: Mapping[str, Any] | None = None, *, seed: int | None = None,
-            tags: Collection[str] = (), note: str = "", echo: bool = True,
-            watch: Watch | None = None) -> RunRecord:
+            tags: Collection[str] = (), note: str = "", echo: bool = True, watch: Watch | None = None,
+            keep: Literal[False] = False) -> RunRecord: ...
+
+    @overload
+    def run(self, task: str, config: Mapping[str, Any] | None = None, *, seed: int | None = None,
+            tags: Collection[str] = (), note: str = "", echo: bool = True, watch: Watch | None = None,
+            keep: Literal[True]) -> tuple[RunRecord, Any]: ...
+
+    def run(self, task: str, config: Mapping[str, Any] | None = None, *, seed: int | None = None,
+            tags: Collection[str] = (), note: str = "", echo: bool = True, watch: Watch | None = None,
+            keep: bool = False) -> RunRecord | tuple[RunRecord, Any]:
         """Execute one config in this process and record it; no worker ever sees it queued.
 
         A failure of the scenario is in the record (`state`, `attempt.traceback`); Ctrl-C cancels the run and
         is raised again. `echo`: also print the run's output here. `watch` is called with the record and None
-        when the run starts, and with each progress it reports, in the reporting thread.
+        when the run starts, and with each progress it reports, in the reporting thread. `keep`: also return
+        what the scenario returned beside its metrics, as in `return metrics, model`; a worker drops it.
         """
         wishes = SubmitOptions(seed=seed, tags=tags, note=note)
         run = plan(self.project, problem_of_task(self.project, task), config, wishes)[0]
-        return self.execute(run, echo=echo, watch=watch)
+        started: list[Run] = []
+        record = self.execute(run, echo=echo, watch=watch, on_run=started.append)
+        return (record, started[0].extra if started else None) if keep else record
+
+    def build(self, task: str | int | RunRecord, config: Mapping[str, Any] | None = None, *,
+              seed: int | None = None) -> Built:
+        """Build the scenario and its arguments, to look at or to call; nothing is executed or stored.
+
+        `task`: a task with its `config`; or a past run, whose config is changed by `config`. The random
+        generators are seeded as before a run. `built.scenario.single_run(**built.arguments)` executes it, and
+        logs to `built.run`. Raises `TaskError`, `ConfigError`, `NotFound`.
+        """
+        wishes = SubmitOptions(seed=seed)
+        if isinstance(task, str):
+            planned = plan(self.project, problem_of_task(self.project, task), config, wishes)[0]
+        else:
+            record = task if isinstance(task, RunRecord) else self.get(task)
+            planned = submission.plan_rerun(self.project, record, config, wishes)[0]
+        run = Run.local(planned.seed)
+        run.task, run.config, run.scenario = planned.task, planned.config or {}, planned.scenario or {}
+        self.extensions.hook.hyperspace_seed(seed=run.seed)
+        scenario = self.project.build_scenario(run.scenario)
+        run.arguments = self.project.build_arguments(scenario, run.config, run)
+        return Built(scenario=scenario, arguments=run.arguments, run=run)
 
     def rerun(self, run: int, changes: Mapping[str, Any] | None = None, *, seed: int | None = None,
               here: bool = False, repeats: int = 1, priority: int = 0, tags: Collection[str] = (),
@@ -217,7 +265,8 @@ class Study(Closing):
         """The code that `rerun` would queue them with; stored if it is the current code."""
         return submission.pin_of(record) if code == "original" else self.pin(code)
 
-    def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None) -> RunRecord:
+    def execute(self, run: NewRun, *, echo: bool = True, watch: Watch | None = None,
+                on_run: Callable[[Run], None] | None = None) -> RunRecord:
         """Execute a planned run in this process; see `run`."""
         from hyperspace_core.worker.inline import execute_here
 
@@ -229,7 +278,7 @@ class Study(Closing):
             watch(record, None)
         claim = Claim(lease=Lease(run=number, attempt=1, token=token), record=record)
         return execute_here(self.store, self.project, self.extensions, claim, echo=echo,
-                            on_progress=None if watch is None else partial(watch, record))
+                            on_progress=None if watch is None else partial(watch, record), on_run=on_run)
 
     def _notify_observers(self, record: RunRecord) -> None:
         for observer in self.execution_observers:

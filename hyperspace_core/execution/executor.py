@@ -22,7 +22,7 @@ from hyperspace_core.execution.failure import failure
 from hyperspace_core.execution.job import Job, Plan, plan_of
 from hyperspace_core.execution.process_io import Interruption, echo_in_run, flush
 from hyperspace_core.execution.protocol import CodeDiffers, Ended, Resolved, RunSink
-from hyperspace_core.execution.result import BadResult, BoundedInfo, bounded_result, numbers_of
+from hyperspace_core.execution.result import BadResult, BoundedInfo, bounded_result, numbers_of, without_extra
 from hyperspace_core.records.info import made_of
 from hyperspace_core.records.run import Attempt, Finish, RunRecord, Update
 from hyperspace_core.records.states import Outcome, State
@@ -119,6 +119,7 @@ class _Execution:
             return self._misfit(error)
         self.extensions.observers("hyperspace_run_started", run=run)
         returned = self.extensions.hook.hyperspace_execute(run=run, scenario=scenario)
+        returned, run.extra = without_extra(returned)
         if run.watcher is not None:
             returned = run.watcher.completed(returned)
         result, metrics, left_out = numbers_of(returned, plan.metric.name)

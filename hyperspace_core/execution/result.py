@@ -31,6 +31,17 @@ class BadResult(HyperspaceError):
         self.metrics = metrics or {}
 
 
+def without_extra(returned: Any) -> tuple[Any, Any]:
+    """`(metrics, anything)` as returned: the metrics, and what is handed on to a notebook; else None.
+
+    Two numbers are no such pair: it is not known which of them counts.
+    """
+    if isinstance(returned, tuple) and len(returned) == 2 and not is_number(unwrapped(returned[1])) and (
+            isinstance(returned[0], Mapping) or is_number(unwrapped(returned[0]))):
+        return returned
+    return returned, None
+
+
 def numbers_of(returned: Any, metric: str) -> tuple[float, dict[str, Number], str]:
     """The task's metric, all numbers by name, and what else cannot be stored. NaN and infinities are numbers.
 

@@ -109,8 +109,10 @@ def _called(scenario: Any, run: Run, arguments: dict[str, Any]) -> Any:
 
 def _numbers(returned: Any, metric: str) -> Numbers:
     """The returned numbers; without a task any metric is accepted."""
-    from hyperspace_core.execution.result import numbers_of  # not where a component is only loaded
+    # not where a component is only loaded
+    from hyperspace_core.execution.result import numbers_of, without_extra
 
+    returned, _ = without_extra(returned)
     named = metric or (next(iter(returned), "result") if isinstance(returned, Mapping) else "result")
     return numbers_of(returned, named)[1]
 

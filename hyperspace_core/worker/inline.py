@@ -141,11 +141,12 @@ class InlineProcess:
     killable = False
 
     def __init__(self, held_run: HeldRun, workdir: Path, project: Project, extensions: Extensions, *,
-                 echo: bool, on_progress: Callable[[Progress], None] | None = None) -> None:
+                 echo: bool, on_progress: Callable[[Progress], None] | None = None,
+                 on_run: Callable[[Run], None] | None = None) -> None:
         self.over, self.pid = False, os.getpid()
         self._held_run, self._workdir = held_run, workdir
         self._project, self._extensions = project, extensions
-        self._echo, self._on_progress = echo, on_progress
+        self._echo, self._on_progress, self._on_run = echo, on_progress, on_run
         self._slot = threading.current_thread()
         self._events: queue.SimpleQueue[ProcessEvent] = queue.SimpleQueue()
         self._done = threading.Event()
@@ -202,6 +203,8 @@ class InlineProcess:
             run.request_stop()
             signals.ask_from_elsewhere()
 
+        if self._on_run is not None:
+            self._on_run(run)
         with self._changed:
             self._ask_from_elsewhere = stop
             stopped = self._stop
@@ -271,14 +274,16 @@ LAST_WORD_S = 5.0              # the wait for an unavailable store after a secon
 
 
 def execute_here(store: Store, project: Project, extensions: Extensions, claim: Claim, *, echo: bool = True,
-                 on_progress: Callable[[Progress], None] | None = None) -> RunRecord:
+                 on_progress: Callable[[Progress], None] | None = None,
+                 on_run: Callable[[Run], None] | None = None) -> RunRecord:
     """Execute a claimed run now and return its record.
 
     Exceptions of user code are in the record. Ctrl-C cancels the run and is raised again as
     `KeyboardInterrupt`. At the end of the run, this waits for an unavailable store. `echo`: print the run's
-    output here, too. `on_progress` gets the reported progress, in the thread that reports it.
+    output here, too. `on_progress` gets the reported progress, in the thread that reports it, `on_run` the
+    live run before user code does.
     """
-    runner = _CallersRunner(project, extensions, echo=echo, on_progress=on_progress)
+    runner = _CallersRunner(project, extensions, echo=echo, on_progress=on_progress, on_run=on_run)
     attempt = claim.record.attempt
     owner = (None if attempt is None else attempt.worker) or this_process(worker_name())
     with _one_slot(store, project, extensions, runner, owner) as slot:
@@ -302,14 +307,15 @@ class _CallersRunner(InlineRunner):
     """Leaves the execution to the caller of `execute_here`."""
 
     def __init__(self, project: Project, extensions: Extensions, *, echo: bool,
-                 on_progress: Callable[[Progress], None] | None) -> None:
+                 on_progress: Callable[[Progress], None] | None,
+                 on_run: Callable[[Run], None] | None) -> None:
         super().__init__(project, extensions, echo=echo)
         self.started: queue.SimpleQueue[InlineProcess | None] = queue.SimpleQueue()
-        self._on_progress = on_progress
+        self._on_progress, self._on_run = on_progress, on_run
 
     def start(self, held_run: HeldRun, workdir: Path) -> RunProcess:
         process = InlineProcess(held_run, workdir, self._project, self._extensions, echo=self._echo,
-                                on_progress=self._on_progress)
+                                on_progress=self._on_progress, on_run=self._on_run)
         self.started.put(process)
         return process
 

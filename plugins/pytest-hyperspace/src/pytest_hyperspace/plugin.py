@@ -73,7 +73,7 @@ def run(study: Study) -> Callable[..., RunRecord]:
     """
     def executed(task: str, config: Mapping[str, Any] | None = None, *, expect: str = "COMPLETED",
                  **options: Any) -> RunRecord:
-        record = study.run(task, config, **options)
+        record: RunRecord = study.run(task, config, **options)
         if record.state != expect:
             last = record.attempt
             pytest.fail(f"run {record.id} of task '{task}' is {record.state}, not {expect}: {record.reason}\n"
