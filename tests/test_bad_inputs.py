@@ -433,10 +433,11 @@ def test_b32_scalars_of_numpy_are_the_numbers_in_them(study: Study, typed: Typed
     assert (point.value, point.step) == (0.5, 3)
 
 
-def test_b33_an_array_as_a_result(failed: Failed) -> None:
-    reason = failed("array").reason or ""
+def test_b33_an_array_beside_the_metric_is_noted(typed: Typed, project: ProjectFolder) -> None:
+    number = typed("run", "good", "--set", "how=array", "--json").json["id"]
 
-    assert "predictions" in reason
+    reason = typed("runs", "show", number, "--json").json["reason"]
+    assert reason.startswith("not stored: result.predictions: ")
     assert "log_artifact" in reason
 
 
