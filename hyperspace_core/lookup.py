@@ -85,10 +85,8 @@ DEEPEST = 5                    # components in components whose parameters are l
 def checked_paths(store: Store, where: RunFilter, project: Callable[[], Project | None]) -> RunFilter:
     """Return the filter. Raises `UsageError` for a path that no run has and that is no parameter.
 
-    Costs one run where runs match; `project`, which may raise, is called only where a path may be wrong.
+    Reads one run for each path that a run has; `project`, which may raise, is called only for another path.
     """
-    if not where.where or _has_runs(store, where):
-        return where
     everything = RunFilter(project=where.project)
     doubtful = [one for one in where.where if one.path not in FIELDS and not one.path.startswith("attempt.")
                 and not _has_runs(store, replace(everything, where=(Condition(one.path, "~", ""),)))]

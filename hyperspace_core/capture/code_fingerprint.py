@@ -316,7 +316,9 @@ class _Fingerprints:
         try:
             if Reach(self.modules).has(node):
                 roots = [node, *self._held(target)]
-                return {"fingerprint": self.reached(target, roots, held_names(target))} | _unheld(target)
+                defaults = _unheld(target)
+                return {"fingerprint": self.reached(target, roots, held_names(target))} | (
+                    {"defaults": defaults} if defaults else {})
         except RecursionError:
             note = "its source is nested too deeply to be read"
         return {"fingerprint": f"unread:{node.module}.{node.name}", "note": note}
@@ -363,9 +365,9 @@ def held_names(target: Any) -> HeldNames:
         for method, signature in signatures_of(one).items():
             for parameter in signature.parameters:
                 if parameter.required or default_tree(parameter, parameter.name) is not MISSING:
-                    # a scenario's `single_run` may be a function of a module
-                    names = {parameter.name, f"{method}.{parameter.name}"} - (
-                        {parameter.name} if method == "__init__" else set())
+                    # a function of a module may be a scenario's `single_run`
+                    alone = set() if method == "__init__" else {parameter.name}
+                    names = {f"{method}.{parameter.name}"} | alone
                     for owner in _owners(one, parameter):
                         found.setdefault(_key(owner), set()).update(names)
     return {owner: frozenset(names) for owner, names in found.items()}
@@ -377,27 +379,29 @@ def _key(target: Any) -> tuple[str, str]:
 
 
 def _owners(target: Any, parameter: Parameter) -> Iterator[Any]:
-    """The classes whose code may give the default: of a generated constructor, all that have fields."""
+    """The classes whose code may give the default: of a generated constructor, each class with fields."""
     origin = parameter.origin or target
     yield origin
     if isinstance(origin, type) and "__dataclass_params__" in vars(origin):
         yield from (base for base in origin.__mro__[1:] if "__dataclass_fields__" in vars(base))
 
 
-def _unheld(target: Any) -> DescribedCode:
+@lru_cache(maxsize=4096)
+def _unheld(target: Any) -> str:
     """The defaults that only the code has, as text; empty without any."""
     held = held_names(target)
     texts = []
     for owner in target.__mro__ if isinstance(target, type) else ():
         names = held.get(_key(owner), NONE)
-        for method in ("__init__", "single_run"):
-            function = vars(owner).get(method) if not _module(owner).startswith(CORE) else None
-            with contextlib.suppress(TypeError, ValueError):
+        methods = {} if _module(owner).startswith(CORE) else {
+            name: vars(owner)[name] for name in ("__init__", "single_run") if name in vars(owner)}
+        for method, function in methods.items():
+            with contextlib.suppress(TypeError, ValueError):       # written in C
                 texts += [f"{owner.__name__}.{one.name} = "
                           f"{repr(one.default) if is_json(one.default) else shown(one.default)}"
-                          for one in inspect.signature(function).parameters.values()    # type: ignore[arg-type]
+                          for one in inspect.signature(function).parameters.values()
                           if one.default is not one.empty and f"{method}.{one.name}" not in names]
-    return {"defaults": ", ".join(texts)} if texts else {}
+    return ", ".join(texts)
 
 
 @lru_cache(maxsize=4096)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # -- Shell completion of projects, tasks, runs and searches; never fails or prints --
 
+NO_STORE = "no store at this path yet; the first `submit` or `run` creates it"
 MAX_RUNS = 200                 # the newest
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -211,8 +212,7 @@ class CommandContext:
         from hyperspace_core.extension.storage import open_store
 
         if self.file is not None and not self.file.exists():
-            raise StoreError(f"{self.file}: no store at this path yet; the first `submit` or `run` "
-                             "creates it")
+            raise StoreError(f"{self.file}: {NO_STORE}")
         store = open_store(self.url, self.extensions, self._project)
         click.get_current_context().call_on_close(store.close)
         return store
@@ -238,7 +238,7 @@ class CommandContext:
         from hyperspace_core.extension.storage import open_store
 
         if self._typed_storage:
-            warn(f"{self.file}: no store at this path yet; the first `submit` or `run` creates it")
+            warn(f"{self.file}: {NO_STORE}")
         folder = tempfile.TemporaryDirectory(prefix="hyperspace-")
         click.get_current_context().call_on_close(folder.cleanup)
         store = open_store(f"sqlite:///{folder.name}/runs.db", self.extensions, self.name)

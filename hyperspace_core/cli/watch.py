@@ -22,6 +22,7 @@ from hyperspace_core.records.states import PRUNED, State
 from hyperspace_core.results import overview
 from hyperspace_core.results.format import ago, brief, number, seconds
 from hyperspace_core.results.overview import Overview, WorkerLine
+from hyperspace_core.results.repeats import mean_of
 
 REDRAW_S = 1.0                 # between two pages without a change, for bars and ages
 LEAST_S = 0.2                  # between two pages, at least
@@ -264,7 +265,7 @@ class StatusPage:
         if view.best:
             page.heading("Best so far")
             page.rows([(task, one.metric.name, number(one.result),
-                        view.best_runs.get(task, f"run {one.id}"), brief(one.submitted),
+                        mean_of(view.best_runs.get(task, (one.id,))), brief(one.submitted),
                         PRUNED if is_pruned(one) else "")
                        for task, one in view.best.items()])
 

@@ -190,7 +190,7 @@ def inner_kinds(kind: Kind) -> tuple[Kind, ...]:
 
 
 def kinds_within(kind: Kind) -> Iterator[Kind]:
-    """The kind and all that it is made of, at every depth."""
+    """The kind and its inner kinds, at every depth."""
     yield kind
     for inner in inner_kinds(kind):
         yield from kinds_within(inner)

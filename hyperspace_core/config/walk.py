@@ -178,7 +178,7 @@ class DescribedParameter:
 
 
 def described_parameters(signature: Signature, registry: Registry, *, path: str = "",
-              above: tuple[type, ...] = ()) -> Iterator[DescribedParameter]:
+                         above: tuple[type, ...] = ()) -> Iterator[DescribedParameter]:
     """List a signature's parameters in order, each followed by its dataclass fields.
 
     `above`: the dataclasses around this one; a dataclass inside itself is described once.
@@ -192,7 +192,7 @@ def described_parameters(signature: Signature, registry: Registry, *, path: str 
         nested = _nested(parameter.kind)
         if nested is not None and nested.target not in above:
             yield from described_parameters(signature_of(nested.target), registry, path=name,
-                                 above=(*above, nested.target))
+                                            above=(*above, nested.target))
 
 
 def range_text(given: Range) -> str:

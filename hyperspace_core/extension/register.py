@@ -89,7 +89,7 @@ class Register:
         self._problems: list[RegistrationError] = []
 
     def check(self) -> None:
-        """Raise one `RegistrationError` for all that were noted."""
+        """Raise one `RegistrationError` for the noted ones."""
         if self._problems:
             raise RegistrationError("\n".join(map(str, self._problems))) from self._problems[0]
 

@@ -24,7 +24,7 @@ from hyperspace_core.records.states import State
 from hyperspace_core.records.traits import Waiting, run_traits, trim_provenance, waiting_runs, why_no_worker
 from hyperspace_core.results.comparable import criteria_of
 from hyperspace_core.results.format import number, one_line, seconds
-from hyperspace_core.results.repeats import Repeats, best_config, has_repeats
+from hyperspace_core.results.repeats import Repeats, best_config, has_repeats, mean_of
 from hyperspace_core.results.table import best_first
 from hyperspace_core.storage import Store, searches_of
 
@@ -56,7 +56,6 @@ class SearchLine:
     counts: Mapping[State, int]    # of its runs
     best: RunRecord | None = None  # of the config with the best mean, see `Repeats.as_record`
     runs: tuple[int, ...] = ()     # the completed runs of that config
-    of: str = ""                   # the same as text
     why: str | None = None
 
     @property
@@ -75,7 +74,7 @@ class SearchLine:
         """`best accuracy 0.98 (run 12)`; empty if no run has completed."""
         if self.best is None:
             return ""
-        return f"best {self.search.metrics[0].name} {number(self.best.result)} ({self.of})"
+        return f"best {self.search.metrics[0].name} {number(self.best.result)} ({mean_of(self.runs)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +93,7 @@ class Overview:
     searches: tuple[SearchLine, ...] = ()          # not ended, oldest first
     failures: tuple[RunRecord, ...] = ()           # the last ones, newest first
     best: Mapping[str, RunRecord] = field(default_factory=dict)    # task → as in `SearchLine`
-    best_runs: Mapping[str, str] = field(default_factory=dict)     # task → `run 12`, `mean of runs 12 to 14`
+    best_runs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)     # task → those of its config
 
     @property
     def alive(self) -> tuple[WorkerLine, ...]:
@@ -132,7 +131,7 @@ def overview(store: Store, project: str, *, clock: Clock | None = None,
                                                  states=(SearchState.OPEN, SearchState.PAUSED))),
         failures=tuple(failures[:FAILURES]),
         best={task: one.as_record for task, one in best.items()},
-        best_runs={task: one.runs_text for task, one in best.items()},
+        best_runs={task: one.ids for task, one in best.items()},
     )
 
 
@@ -160,7 +159,7 @@ def search_line(store: Store, search: SearchRecord, alive: Sequence[WorkerInfo],
     tasks = frozenset(task for worker in alive for task in worker.tasks)
     waits = search.state is SearchState.OPEN and not paused
     return SearchLine(search=search, counts=store.count(own), best=None if best is None else best.as_record,
-                      runs=() if best is None else best.ids, of="" if best is None else best.runs_text,
+                      runs=() if best is None else best.ids,
                       why=why_no_worker(search.task, tasks, some=bool(alive)) if waits else None)
 
 
@@ -321,7 +320,7 @@ def _remarks(view: Overview) -> list[str]:
     waiting = [f"{each.count} of {each.task} wait: {each.why}" for each in view.waiting]
     failed = [f"run {record.id} of {record.task} failed: {record.reason or 'no reason recorded'}"
               for record in view.failures]
-    best = [f"best of {task}: {view.best_runs.get(task, f'run {record.id}')}, "
+    best = [f"best of {task}: {mean_of(view.best_runs.get(task, (record.id,)))}, "
             f"{record.metric.name} {number(record.result)}" for task, record in view.best.items()]
     return [*(one_line(line) for line in (*searches, *waiting)),
             *(one_line(line, LONGEST) for line in failed), *(one_line(line) for line in best)]

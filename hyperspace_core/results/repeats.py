@@ -202,11 +202,6 @@ class Repeats:
         return self.records[0] if len(self.records) == 1 else self.as_one
 
     @property
-    def runs_text(self) -> str:
-        """`run 12`, or of repeats `mean of runs 12 to 14`."""
-        return f"run {self.ids[0]}" if len(self.records) == 1 else f"mean of runs {ids_text(self.ids)}"
-
-    @property
     def ids(self) -> tuple[int, ...]:
         return tuple(record.id for record in self.records)
 
@@ -244,6 +239,11 @@ class Repeats:
     def mended(self) -> bool:
         """Whether the task's metric was recomputed for all of the runs."""
         return all(map(is_mended, self.whole))
+
+
+def mean_of(ids: Sequence[int]) -> str:
+    """`run 12`, or of the repeats of a config `mean of runs 12 to 14`."""
+    return f"run {ids[0]}" if len(ids) == 1 else f"mean of runs {ids_text(ids)}"
 
 
 @tables.gc_paused()

@@ -8,6 +8,7 @@ from support.commands import (
     editing,
     growing,
     harness,
+    hyperspace_storage,
     project,
     project_name,
     start,
@@ -20,6 +21,6 @@ from support.commands import (
 from support.world import world
 
 __all__ = [
-    "at_terminal", "completed", "editing", "growing", "harness", "project", "project_name", "start", "store",
-    "typed", "typed_apart", "url", "worker", "world",
+    "at_terminal", "completed", "editing", "growing", "harness", "hyperspace_storage", "project",
+    "project_name", "start", "store", "typed", "typed_apart", "url", "worker", "world",
 ]

@@ -34,9 +34,8 @@ def project_name() -> str:
 
 
 @pytest.fixture
-def study(hyperspace_project: Callable[..., ProjectFolder], url: str) -> Study:
-    hyperspace_project(FILES, name=NAME)
-    return Study(NAME, url)
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name=NAME)
 
 
 def test_each_best_is_that_of_the_mean(study: Study, typed: Typed) -> None:

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hyperspace_core.execution.identity import this_process
-from pytest_hyperspace.stores.harness import Harness, new_run
+from pytest_hyperspace.stores.harness import Harness
 from support.commands import Answer, present
-from support.searching import new_search
+from support.searching import new_search, proposed
 
 Typed = Callable[..., Answer]
-
-
-def proposed(harness: Harness, search: int) -> int:
-    """A run that a worker has proposed."""
-    record = harness.store.get_search(search)
-    run = new_run(uid=record.run_uid(record.proposed), search=record.uid, project=harness.project,
-                  task=record.task)
-    made = harness.store.propose(search, record.proposed, run)
-    assert made is not None
-    return made
 
 
 def test_other_verbs_take_the_runs_of_a_search(typed: Typed, harness: Harness) -> None:

@@ -55,15 +55,8 @@ def project_name() -> str:
 
 
 @pytest.fixture
-def study(hyperspace_project: Callable[..., ProjectFolder], url: str) -> Study:
-    hyperspace_project(FILES, name=NAME)
-    return Study(NAME, url)
-
-
-@pytest.fixture
-def installed(hyperspace_project: Callable[..., ProjectFolder], url: str) -> str:
-    hyperspace_project(FILES, name=NAME)
-    return url
+def project(hyperspace_project: Callable[..., ProjectFolder]) -> ProjectFolder:
+    return hyperspace_project(FILES, name=NAME)
 
 
 # -- a path that no run and no parameter has -----------------------------------------------------------------
@@ -109,7 +102,7 @@ def test_before_the_first_run_only_parameters_are_known(study: Study) -> None:
 
 # -- words in the wrong place --------------------------------------------------------------------------------
 
-def test_a_parameter_that_is_set_and_varied_is_refused(installed: str, typed: Typed) -> None:
+def test_a_parameter_that_is_set_and_varied_is_refused(project: ProjectFolder, typed: Typed) -> None:
     answer = typed("submit", "go", "--set", "x=1", "--grid", "x=1,2", expect=2)
 
     assert answer.err == "error: --set and --grid both give `x`; leave one of them out\n"
@@ -125,7 +118,7 @@ def test_a_parameter_that_is_set_and_varied_is_refused(installed: str, typed: Ty
     ("-p told runs list", "`hyperspace runs list -p told`"),
     ("--project=told results go", "`hyperspace results go --project=told`"),
 ])
-def test_a_word_in_the_wrong_place_gets_its_place(installed: str, typed: Typed, typed_line: str,
+def test_a_word_in_the_wrong_place_gets_its_place(project: ProjectFolder, typed: Typed, typed_line: str,
                                                   cure: str) -> None:
     answer = typed(*typed_line.split(), expect=2)
 
@@ -177,8 +170,8 @@ def test_the_task_s_metric_must_be_a_number(study: Study) -> None:
 @pytest.mark.parametrize("line", ["status", "results", "results go", "runs list", "queue list",
                                   "searches list", "check", "submit go --dry-run", "worker --dry-run",
                                   "runs show 1"])
-def test_reading_creates_no_store(installed: str, typed: Typed, line: str) -> None:
-    place = Path(installed.removeprefix("sqlite:///"))
+def test_reading_creates_no_store(project: ProjectFolder, url: str, typed: Typed, line: str) -> None:
+    place = Path(url.removeprefix("sqlite:///"))
 
     typed(*line.split(), expect=5 if line == "runs show 1" else 0)
 
@@ -187,8 +180,8 @@ def test_reading_creates_no_store(installed: str, typed: Typed, line: str) -> No
         assert str(place) in typed("status").out
 
 
-def test_pausing_the_queue_creates_the_store(installed: str, typed: Typed) -> None:
+def test_pausing_the_queue_creates_the_store(project: ProjectFolder, url: str, typed: Typed) -> None:
     typed("queue", "pause", "--all")
 
-    assert Path(installed.removeprefix("sqlite:///")).exists()
+    assert Path(url.removeprefix("sqlite:///")).exists()
     assert "paused" in typed("status").out

@@ -74,6 +74,12 @@ def url(project_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 @pytest.fixture
+def hyperspace_storage(url: str) -> str:
+    """The same store, for the fixture `study`."""
+    return url
+
+
+@pytest.fixture
 def store(url: str, project_name: str) -> Iterator[Store]:
     with opened_for_tests(url, project=project_name) as opened:
         yield opened

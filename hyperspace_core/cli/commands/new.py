@@ -5,8 +5,10 @@ from __future__ import annotations
 import keyword
 import re
 import sys
+from importlib import resources
+from importlib.resources.abc import Traversable
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from shlex import quote
 from string import Template
 
@@ -104,11 +106,18 @@ def _is_installed(package: str) -> bool:
         return True
 
 
-def _templates() -> list[tuple[Path, str]]:
-    root = Path(__file__).parents[1] / "template"
-    found = []
-    for file in root.rglob(f"*{SUFFIX}"):
-        name = file.name.removesuffix(SUFFIX)
-        plain = name.removeprefix("dot") if name.startswith(HIDDEN) else name
-        found.append((file.relative_to(root).with_name(plain), file.read_text(encoding="utf-8")))
+def _templates() -> list[tuple[PurePosixPath, str]]:
+    root = resources.files("hyperspace_core.cli") / "template"
+    found = [(path, file.read_text(encoding="utf-8")) for path, file in _walk(root, PurePosixPath())]
     return sorted(found, key=lambda item: (len(item[0].parts), item[0].name != "README.md", str(item[0])))
+
+
+def _walk(folder: Traversable, path: PurePosixPath) -> list[tuple[PurePosixPath, Traversable]]:
+    found: list[tuple[PurePosixPath, Traversable]] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _walk(entry, path / entry.name)
+        elif entry.name.endswith(SUFFIX):
+            name = entry.name.removesuffix(SUFFIX)
+            found.append((path / (name.removeprefix("dot") if name.startswith(HIDDEN) else name), entry))
+    return found

@@ -152,7 +152,6 @@ def check_project(project: Project, store: Store, where: RunFilter, *,
         if record.scenario is not None and record.config is not None and not _was_refused(record):
             check.looked_at += 1
             check.look(record, record.scenario, record.config)
-            check.look_at_code(record)
     check.look_at_files()
     found = sorted(check.seen.values(), key=lambda one: (one.kind, one.where))
     return CheckReport(looked_at=check.looked_at, hints=tuple(one for one in found if one.kind in HINTS),
@@ -203,6 +202,7 @@ class _Check:
             if not problems or (relied.section.path, relied.name) in present:
                 self.look_at_default(record, relied, sections[0])
         self.look_at_ranges(record, sections)
+        self.look_at_code(replace(record, scenario=scenario, config=config))
 
     def look_at_code(self, record: RunRecord) -> None:
         self.newest = record

@@ -153,7 +153,7 @@ class SearchView:
     vain: int                          # runs that have ended since the best one was proposed
     hours: float                       # computing hours of ended attempts
     eta_s: float | None = None         # until its runs are done; None where it cannot be estimated
-    best_runs: str = ""                # `run 12`, or of a repeated config `mean of runs 12 to 14`
+    best_runs: tuple[int, ...] = ()    # the completed runs of that config
 
     @property
     def ended(self) -> int:
@@ -215,7 +215,8 @@ class SearchView:
             return "no result yet"
         name = self.search.metrics[0].name
         since = f", {self.vain} since" if self.vain else ""
-        return f"best {name} {text_.number(self.best.result)} ({self.best_runs}{since})"
+        runs = statistics.mean_of(self.best_runs or (self.best.id,))
+        return f"best {name} {text_.number(self.best.result)} ({runs}{since})"
 
     def ends(self, *, times: bool = True) -> str:
         """`ends after 100 runs; about 3 min left`; empty once the search is over."""
@@ -246,7 +247,7 @@ def view_of(store: Store, search: SearchRecord) -> SearchView:
         search=search, at=datetime.now(UTC),
         counts={state: counted[state] for state in State if counted[state]},
         pruned=sum(map(info.is_pruned, runs)),
-        best=None if best is None else best.as_record, best_runs="" if best is None else best.runs_text,
+        best=None if best is None else best.as_record, best_runs=() if best is None else best.ids,
         improvements=tuple(improvements(runs, metric)),
         running=tuple(run for run in runs if run.state is State.RUNNING),
         vain=runs_since_best(runs, metric), hours=hours_of(runs), eta_s=_eta_s(search, runs))

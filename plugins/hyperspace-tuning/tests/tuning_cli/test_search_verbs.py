@@ -9,21 +9,11 @@ import pytest
 from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.search import SearchState
 from hyperspace_core.records.states import State
-from pytest_hyperspace.stores.harness import Harness, new_run
+from pytest_hyperspace.stores.harness import Harness
 from support.commands import Answer
-from support.searching import new_search
+from support.searching import new_search, proposed
 
 Typed = Callable[..., Answer]
-
-
-def proposed(harness: Harness, search: int) -> int:
-    """A run that a worker has proposed."""
-    record = harness.store.get_search(search)
-    run = new_run(uid=record.run_uid(record.proposed), search=record.uid, project=harness.project,
-                  task=record.task)
-    made = harness.store.propose(search, record.proposed, run)
-    assert made is not None
-    return made
 
 
 def test_cancelling_a_search_cancels_its_runs_and_no_others(typed: Typed, harness: Harness) -> None:

@@ -13,9 +13,9 @@ from hyperspace_core.errors import ExitCode
 from hyperspace_core.records.filter import RunFilter
 from hyperspace_core.storage import Store
 from pytest_hyperspace.project import ProjectFolder, forget
-from pytest_hyperspace.stores.harness import Harness, new_run
+from pytest_hyperspace.stores.harness import Harness
 from support.commands import Answer
-from support.searching import new_search, work
+from support.searching import new_search, proposed, work
 
 Typed = Callable[..., Answer]
 
@@ -26,16 +26,6 @@ def searched(typed: Typed, store: Store, growing: ProjectFolder) -> Store:
     typed("tune", "first", "--runs", 3, "--tuner", "Random", "--space", '{"model": "Tree"}')
     work(store)
     return store
-
-
-def proposed(harness: Harness, search: int) -> int:
-    """A run that a worker has proposed."""
-    record = harness.store.get_search(search)
-    run = new_run(uid=record.run_uid(record.proposed), search=record.uid, project=harness.project,
-                  task=record.task)
-    made = harness.store.propose(search, record.proposed, run)
-    assert made is not None
-    return made
 
 
 def test_without_searches_the_list_is_empty(typed: Typed, harness: Harness) -> None:
